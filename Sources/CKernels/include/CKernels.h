@@ -1,0 +1,257 @@
+// The compute kernels of Conclave: one table of functions per instruction set, bit-identical
+// results.
+//
+// Rules that every variant obeys, so that a cluster may mix machines:
+// - a lane is a row: sixteen rows of a matrix form a panel, and no sum ever crosses lanes;
+// - integer dots are exact; float sums have one order and use fused multiply-add;
+// - sums along a row (norms, softmax, scores) have 16 lanes by index mod 16, folded +8, +4, +2, +1;
+// - no libm: `exp` is a polynomial of ours.
+#ifndef CONCLAVE_CKERNELS_H
+#define CONCLAVE_CKERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  CK_LANES = 16,          // rows of a panel, lanes of a float sum
+  CK_BLOCK = 32,          // elements of an activation block
+  CK_KEY_TILE = 64,       // positions of one step of the online softmax
+  CK_KEY_SPLIT = 1024,    // positions of one independent part of an attention row
+  CK_MAX_UNIT_HEADS = 16  // heads of one attention unit
+};
+
+// ---------------------------------------------------------------- formats and panels
+
+// Bytes of one panel (16 rows × `columns`) of GGUF type `format`; 0 for an unknown format.
+size_t ck_panel_bytes(uint32_t format, size_t columns);
+
+// Bytes of one row as it stands in a file.
+size_t ck_row_bytes(uint32_t format, size_t columns);
+
+// Whether the format has a kernel of its own on int8 activation blocks.
+bool ck_takes_int8(uint32_t format);
+
+// Whether panels hold the file's rows as they are, to be decoded into floats while multiplying.
+bool ck_decodes_on_the_fly(uint32_t format);
+
+// Rearranges up to 16 raw rows, `row_count` of them, into one panel; missing rows become zeros.
+void ck_pack_panel(uint32_t format, size_t columns, const uint8_t *rows, size_t row_count,
+                   uint8_t *panel);
+
+// The inverse of `ck_pack_panel` for one lane: the row's bytes as they stood in the file.
+void ck_unpack_row(uint32_t format, size_t columns, const uint8_t *panel, size_t lane,
+                   uint8_t *row);
+
+// Reference dequantisation of whole blocks, `count` elements; false for an unknown format.
+bool ck_decode(uint32_t format, const uint8_t *raw, size_t count, float *out);
+
+float ck_float_from_half(uint16_t half);
+uint16_t ck_half_from_float(float value);
+
+// ---------------------------------------------------------------- activations
+
+// What kernels want to know about 32 activation codes, derived from the wire bytes.
+typedef struct ck_block {
+  float scale;            // d
+  float scaled_sum;       // d · Σ codes, for formats with a minimum
+  int32_t negative_sum;   // −Σ codes, start of a dot with biased weight codes
+  int32_t negative_half;  // −Σ of the first 16 codes
+} ck_block;
+
+// One activation row encoded as int8 blocks.
+typedef struct ck_row {
+  const int8_t *codes;
+  const ck_block *blocks;
+} ck_row;
+
+// ---------------------------------------------------------------- attention
+
+// Some query heads that share one key/value row, over positions [from, to) of one split.
+typedef struct ck_attention {
+  const float *queries;  // heads × query_stride
+  size_t query_stride;
+  size_t heads;  // at most CK_MAX_UNIT_HEADS
+  const float *keys;
+  size_t key_stride;  // floats between positions
+  const float *values;
+  size_t value_stride;
+  size_t key_width;    // multiple of 16; padding is zero
+  size_t value_width;  // multiple of 16
+  size_t from, to;     // from is a multiple of CK_KEY_SPLIT
+  float scale;
+  float *sums;  // heads × sums_stride: Σ p·v, out
+  size_t sums_stride;
+  float *maxima;   // heads, out
+  float *weights;  // heads: Σ p, out
+} ck_attention;
+
+// ---------------------------------------------------------------- the table
+
+// A panel times `count` int8 rows: out is count × 16, 64-byte aligned.
+typedef void ck_quantised_kernel(const uint8_t *panel, size_t columns, const ck_row *rows,
+                                 size_t count, float *out);
+
+// A panel times `count` float rows: state is count × 4 chains × 16, in and out, 64-byte aligned.
+typedef void ck_float_kernel(const uint8_t *panel, size_t columns, const float *const *rows,
+                             size_t count, float *state);
+
+// Every function that exists once per instruction set.
+typedef struct ck_kernels {
+  const char *name;
+  ck_quantised_kernel *q4_0, *q4_1, *q5_0, *q5_1, *q8_0, *iq4_nl;
+  ck_quantised_kernel *q4_k, *q5_k, *q6_k, *iq4_xs;
+  ck_float_kernel *f32, *f16, *bf16;
+  // (a0 + a1) + (a2 + a3) of each row's four chains: count × 16.
+  void (*fold_chains)(const float *state, size_t count, float *out);
+
+  // Activation codes (columns), their halves (columns / 32) and what is derived from them.
+  void (*encode_int8)(const float *x, size_t columns, int8_t *codes, uint16_t *scales);
+  // False when a code is −128 or a scale is not finite: nobody encodes that.
+  bool (*derive_blocks)(const int8_t *codes, const uint16_t *scales, size_t columns,
+                        ck_block *blocks);
+  // Reply codes, zero-padded to whole blocks of 32, and a float scale per block.
+  void (*encode_int16)(const float *x, size_t columns, int16_t *codes, float *scales);
+  void (*add_int16)(const int16_t *codes, const float *scales, size_t columns, float *sum);
+
+  void (*rms_norm)(const float *x, const float *weight, size_t columns, float epsilon, float *out);
+  void (*silu_multiply)(const float *gate, const float *up, size_t columns, float *out);
+  void (*softmax)(float *x, size_t columns);
+  void (*sigmoid)(float *x, size_t columns);
+  void (*exponential)(float *x, size_t columns);
+  // Pairs (x[2j], x[2j+1]) or (x[j], x[j + pairs]) turned by the angle of cosines[j], sines[j].
+  void (*rotate_interleaved)(float *x, const float *cosines, const float *sines, size_t pairs);
+  void (*rotate_halves)(float *x, const float *cosines, const float *sines, size_t pairs);
+  void (*add)(float *sum, const float *x, size_t columns);
+  void (*add_scaled)(float *sum, float scale, const float *x, size_t columns);
+  void (*multiply)(float *x, float scale, size_t columns);
+  float (*dot)(const float *a, const float *b, size_t columns);
+  size_t (*argmax)(const float *x, size_t columns);
+
+  void (*attend)(const ck_attention *unit);
+  // total := total ⊕ part, both (max, weight, sums).
+  void (*merge_attention)(float *max, float *weight, float *sums, float part_max, float part_weight,
+                          const float *part_sums, size_t width);
+} ck_kernels;
+
+// The tables, or NULL where the processor (or the build) lacks the instructions.
+const ck_kernels *ck_kernels_scalar(void);
+const ck_kernels *ck_kernels_avx2(void);
+const ck_kernels *ck_kernels_avx512(void);
+const ck_kernels *ck_kernels_neon(void);
+
+// ---------------------------------------------------------------- matrix products
+
+// One product: rows of activations × a packed matrix → rows of output.
+typedef struct ck_task {
+  const uint8_t *panels;
+  size_t panel_bytes;
+  const float *block_scales;         // F8_E4M3: one per 128 × 128 elements, else NULL
+  size_t rows, columns;              // of the matrix
+  const uint8_t *x;                  // codes or floats of row 0, column offset included
+  size_t x_stride;                   // bytes
+  const ck_block *x_blocks;          // int8 only
+  size_t x_blocks_stride;            // blocks
+  float *out;                        // row 0, column offset included
+  size_t out_stride;                 // floats
+  size_t row_count;                  // activation rows
+  size_t x_first, out_first;         // first rows, when there are no indices
+  ptrdiff_t x_indices, out_indices;  // where in the plan's indices, or -1
+  size_t first_chunk, chunk_panels;
+  uint32_t format;
+} ck_task;
+
+// Tasks that run as one parallel region.
+typedef struct ck_plan {
+  const ck_kernels *kernels;
+  const ck_task *tasks;
+  const int32_t *indices;
+  size_t task_count;
+} ck_plan;
+
+// Computes chunk `chunk` of the plan; chunks may run in any order and at the same time.
+void ck_run_chunk(const ck_plan *plan, size_t chunk);
+
+// ---------------------------------------------------------------- rows
+
+// An operation on every row of a matrix, run in chunks of rows; what is unused stays zero.
+typedef struct ck_rows {
+  const ck_kernels *kernels;
+  size_t rows, chunk_rows, columns;
+  const float *a, *b;  // inputs, strides in floats
+  size_t a_stride, b_stride;
+  float *out;
+  size_t out_stride;
+  float scalar;
+  size_t heads, head_stride;  // rotary: pieces of a row
+  bool halves;                // rotary: pairs (j, j + pairs) instead of (2j, 2j + 1)
+  const int32_t *indices;     // rotary: table row of each row; sums: rows of a to add
+  const int32_t *offsets;     // sums: row r adds indices offsets[r] ..< offsets[r + 1]
+  const float *weights;       // sums: a factor for each index
+  uint8_t *encoded;           // encoded rows
+  size_t encoded_stride;      // bytes
+  ck_block *blocks;
+  size_t blocks_stride;
+} ck_rows;
+
+void ck_rms_norm_rows(const ck_rows *job, size_t chunk);       // out = norm(a) · b
+void ck_silu_multiply_rows(const ck_rows *job, size_t chunk);  // out = silu(a) · b
+void ck_softmax_rows(const ck_rows *job, size_t chunk);        // out, in place
+void ck_sigmoid_rows(const ck_rows *job, size_t chunk);        // out, in place
+void ck_rotate_rows(const ck_rows *job, size_t chunk);         // out; a: cosines, b: sines
+void ck_add_rows(const ck_rows *job, size_t chunk);            // out += a
+void ck_add_scaled_rows(const ck_rows *job, size_t chunk);     // out += scalar · a
+void ck_weighted_sum_rows(const ck_rows *job, size_t chunk);   // out = Σ weight · a[index]
+void ck_encode_int8_rows(const ck_rows *job, size_t chunk);    // a → encoded, blocks
+void ck_encode_int16_rows(const ck_rows *job, size_t chunk);   // a → encoded
+void ck_sum_int16_rows(const ck_rows *job, size_t chunk);      // out = Σ encoded[index]
+
+// ---------------------------------------------------------------- attention of many rows
+
+// One query row against its sequence's cache.
+typedef struct ck_attention_row {
+  const float *queries;  // heads × query_stride
+  const float *keys, *values;
+  size_t key_stride, value_stride;
+  float *out;  // heads × out_stride
+  size_t length;
+  size_t first_unit, first_part;  // its units; its parts in the workspace
+} ck_attention_row;
+
+// Rows × head blocks × splits: units that run in any order, then rows × heads to be merged.
+typedef struct ck_attention_job {
+  const ck_kernels *kernels;
+  const ck_attention_row *rows;
+  size_t row_count;
+  size_t heads, key_heads, unit_heads;  // unit_heads divides nothing in particular
+  size_t query_stride, key_head_stride, value_head_stride, out_stride;
+  size_t key_width, value_width;  // as stored: key_width is padded to 16
+  float scale;
+  float *parts;  // per part: sums (value_width padded to 16), then max and weight
+} ck_attention_job;
+
+// Floats of one part of the workspace; a row has heads × splits parts.
+size_t ck_attention_part(size_t value_width);
+// Units of a row of `length` positions.
+size_t ck_attention_units(const ck_attention_job *job, size_t length);
+void ck_attend_unit(const ck_attention_job *job, size_t unit);
+void ck_merge_row(const ck_attention_job *job, size_t row);
+
+// ---------------------------------------------------------------- the machine
+
+// Processors this process may run on, by its affinity mask; at least 1.
+int ck_allowed_processors(void);
+
+// Tells the processor that this is a spin loop.
+static inline void ck_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+// Asks for huge pages, as far as the system has any.
+void ck_advise_huge_pages(void *address, size_t byte_count);
+
+#endif

@@ -1,0 +1,171 @@
+// Matrix products: which panels and rows meet, and where results go.
+#include <string.h>
+
+#include "formats.h"
+
+enum {
+  ROW_TILE = 64,     // activation rows of one kernel call: their accumulators stay in L1
+  DECODE_ROWS = 64,  // more where a panel is decoded first
+  DECODE_COLUMNS = 256,
+  CHAINS = 4,
+  SCALE_BLOCK = 128  // F8_E4M3: rows and columns that share a scale
+};
+
+static size_t x_row(const ck_plan *plan, const ck_task *task, size_t row) {
+  if (task->x_indices < 0) return task->x_first + row;
+  return (size_t)plan->indices[task->x_indices + (ptrdiff_t)row];
+}
+
+static float *out_row(const ck_plan *plan, const ck_task *task, size_t row) {
+  size_t index = task->out_indices < 0 ? task->out_first + row
+                                       : (size_t)plan->indices[task->out_indices + (ptrdiff_t)row];
+  return task->out + index * task->out_stride;
+}
+
+// Copies a tile's results to their rows; the last panel may have fewer rows than lanes.
+static void scatter(const ck_plan *plan, const ck_task *task, size_t panel, size_t first_row,
+                    size_t count, const float *results) {
+  size_t column = panel * CK_LANES, width = task->rows - column;
+  if (width > CK_LANES) width = CK_LANES;
+  for (size_t r = 0; r < count; r++) {
+    float *out = out_row(plan, task, first_row + r) + column;
+    const float *result = results + CK_LANES * r;
+    if (width == CK_LANES)
+      memcpy(out, result, CK_LANES * sizeof(float));
+    else
+      memcpy(out, result, width * sizeof(float));
+  }
+}
+
+static ck_quantised_kernel *quantised_kernel(const ck_kernels *kernels, uint32_t format) {
+  switch (format) {
+    case Q4_0:
+      return kernels->q4_0;
+    case Q4_1:
+      return kernels->q4_1;
+    case Q5_0:
+      return kernels->q5_0;
+    case Q5_1:
+      return kernels->q5_1;
+    case Q8_0:
+      return kernels->q8_0;
+    case IQ4_NL:
+      return kernels->iq4_nl;
+    case Q4_K:
+      return kernels->q4_k;
+    case Q5_K:
+      return kernels->q5_k;
+    case Q6_K:
+      return kernels->q6_k;
+    default:
+      return kernels->iq4_xs;
+  }
+}
+
+static void multiply_quantised(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
+  ck_quantised_kernel *kernel = quantised_kernel(plan->kernels, task->format);
+  ck_row rows[ROW_TILE];
+  _Alignas(64) float results[ROW_TILE * CK_LANES];
+  for (size_t first = 0; first < task->row_count; first += ROW_TILE) {
+    size_t count = task->row_count - first < ROW_TILE ? task->row_count - first : ROW_TILE;
+    for (size_t r = 0; r < count; r++) {
+      size_t row = x_row(plan, task, first + r);
+      rows[r].codes = (const int8_t *)task->x + row * task->x_stride;
+      rows[r].blocks = task->x_blocks + row * task->x_blocks_stride;
+    }
+    for (size_t panel = from; panel < to; panel++) {
+      kernel(task->panels + panel * task->panel_bytes, task->columns, rows, count, results);
+      scatter(plan, task, panel, first, count, results);
+    }
+  }
+}
+
+static void float_pointers(const ck_plan *plan, const ck_task *task, size_t first, size_t count,
+                           const float **rows) {
+  for (size_t r = 0; r < count; r++)
+    rows[r] = (const float *)(task->x + x_row(plan, task, first + r) * task->x_stride);
+}
+
+static void multiply_floats(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
+  const ck_kernels *k = plan->kernels;
+  ck_float_kernel *kernel = task->format == F32 ? k->f32 : task->format == F16 ? k->f16 : k->bf16;
+  const float *rows[ROW_TILE];
+  _Alignas(64) float state[ROW_TILE * CHAINS * CK_LANES], results[ROW_TILE * CK_LANES];
+  for (size_t first = 0; first < task->row_count; first += ROW_TILE) {
+    size_t count = task->row_count - first < ROW_TILE ? task->row_count - first : ROW_TILE;
+    float_pointers(plan, task, first, count, rows);
+    for (size_t panel = from; panel < to; panel++) {
+      memset(state, 0, count * CHAINS * CK_LANES * sizeof(float));
+      kernel(task->panels + panel * task->panel_bytes, task->columns, rows, count, state);
+      k->fold_chains(state, count, results);
+      scatter(plan, task, panel, first, count, results);
+    }
+  }
+}
+
+// Decodes columns [from, from + count) of a raw panel into a float panel.
+static void decode_columns(const ck_task *task, size_t panel, size_t from, size_t count,
+                           float *decoded) {
+  size_t row_bytes = ck_row_bytes(task->format, task->columns);
+  const uint8_t *raw = task->panels + panel * task->panel_bytes;
+  raw += task->format == F8_E4M3 ? from : ck_row_bytes(task->format, from);
+  size_t scale_columns = (task->columns + SCALE_BLOCK - 1) / SCALE_BLOCK;
+  for (size_t lane = 0; lane < CK_LANES; lane++) {
+    float row[DECODE_COLUMNS];
+    ck_decode(task->format, raw + lane * row_bytes, count, row);
+    if (task->block_scales != NULL && panel * CK_LANES + lane < task->rows) {
+      const float *scales =
+          task->block_scales + (panel * CK_LANES + lane) / SCALE_BLOCK * scale_columns;
+      for (size_t c = 0; c < count; c++) row[c] *= scales[(from + c) / SCALE_BLOCK];
+    }
+    for (size_t c = 0; c < count; c++) decoded[CK_LANES * c + lane] = row[c];
+  }
+}
+
+static void multiply_decoding(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
+  const ck_kernels *k = plan->kernels;
+  const float *rows[DECODE_ROWS];
+  _Alignas(64) float state[DECODE_ROWS * CHAINS * CK_LANES], results[DECODE_ROWS * CK_LANES];
+  _Alignas(64) float decoded[DECODE_COLUMNS * CK_LANES];
+  for (size_t panel = from; panel < to; panel++)
+    for (size_t first = 0; first < task->row_count; first += DECODE_ROWS) {
+      size_t count = task->row_count - first < DECODE_ROWS ? task->row_count - first : DECODE_ROWS;
+      float_pointers(plan, task, first, count, rows);
+      memset(state, 0, count * CHAINS * CK_LANES * sizeof(float));
+      for (size_t column = 0; column < task->columns; column += DECODE_COLUMNS) {
+        size_t width = task->columns - column;
+        if (width > DECODE_COLUMNS) width = DECODE_COLUMNS;
+        decode_columns(task, panel, column, width, decoded);
+        k->f32((const uint8_t *)decoded, width, rows, count, state);
+        for (size_t r = 0; r < count; r++) rows[r] += width;
+      }
+      k->fold_chains(state, count, results);
+      scatter(plan, task, panel, first, count, results);
+    }
+}
+
+// The last task whose first chunk is not after `chunk`.
+static const ck_task *task_of(const ck_plan *plan, size_t chunk) {
+  size_t low = 0, high = plan->task_count;
+  while (high - low > 1) {
+    size_t middle = low + (high - low) / 2;
+    if (plan->tasks[middle].first_chunk <= chunk)
+      low = middle;
+    else
+      high = middle;
+  }
+  return plan->tasks + low;
+}
+
+void ck_run_chunk(const ck_plan *plan, size_t chunk) {
+  const ck_task *task = task_of(plan, chunk);
+  size_t panels = (task->rows + CK_LANES - 1) / CK_LANES;
+  size_t from = (chunk - task->first_chunk) * task->chunk_panels;
+  size_t to = from + task->chunk_panels < panels ? from + task->chunk_panels : panels;
+  if (ck_takes_int8(task->format))
+    multiply_quantised(plan, task, from, to);
+  else if (ck_decodes_on_the_fly(task->format))
+    multiply_decoding(plan, task, from, to);
+  else
+    multiply_floats(plan, task, from, to);
+}

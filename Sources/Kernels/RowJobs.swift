@@ -1,0 +1,19 @@
+internal import CKernels
+
+extension Kernels {
+  /// Elements that are worth a chunk of their own.
+  private static let chunkElements = 16384
+
+  /// Runs a row operation, in parallel when it is large enough.
+  @unsafe
+  func run(_ job: inout ck_rows, rows: Int, columns: Int, _ body: TeamJob) {
+    let chunkRows = max(1, Self.chunkElements / max(columns, 1))
+    unsafe job.kernels = unsafe table
+    unsafe job.rows = rows
+    unsafe job.columns = columns
+    unsafe job.chunk_rows = chunkRows
+    unsafe withUnsafeMutablePointer(to: &job) { job in
+      unsafe team.run(chunks: (rows + chunkRows - 1) / chunkRows, context: job, body)
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import Kernels
+import Tensors
+import Testing
+
+@Suite struct ThreadTeamTests {
+  @Test func atLeastOneThreadIsRecommended() {
+    #expect(ThreadTeam.recommendedThreadCount >= 1)
+    #expect(ThreadTeam(threads: 3).threadCount == 3)
+  }
+
+  /// Thousands of small parallel regions, with pauses long enough to fall asleep in between.
+  @Test(arguments: [1, 2, 3, 5])
+  func noJobIsLostOrRunTwice(threads: Int) async throws {
+    let kernels = Kernels(team: ThreadTeam(threads: threads))
+    let rows = 64
+    let columns = 512
+    let one = FloatMatrix(rows: rows, columns: columns) { _, _ in 1 }
+    var sum = FloatMatrix(rows: rows, columns: columns)
+    for round in 1...3000 {
+      kernels.add(one, to: &sum, rows: 0..<rows)
+      if round % 500 == 0 { try await Task.sleep(for: .milliseconds(2)) }
+    }
+    #expect(sum.bits.allSatisfy { $0 == Float(3000).bitPattern })
+  }
+
+  @Test func callersMayShareATeam() async {
+    let team = ThreadTeam(threads: 2)
+    await withTaskGroup(of: Bool.self) { group in
+      for seed in 0..<4 {
+        group.addTask {
+          let kernels = Kernels(team: team)
+          var random = SeededGenerator(seed: UInt64(seed))
+          let x = random.matrix(rows: 100, columns: 400)
+          var sum = FloatMatrix(rows: 100, columns: 400)
+          for _ in 0..<200 { kernels.add(x, to: &sum, rows: 0..<100) }
+          return (0..<100).allSatisfy { abs(sum.row($0)[7] - 200 * x.row($0)[7]) < 1e-2 }
+        }
+      }
+      for await right in group { #expect(right) }
+    }
+  }
+
+  @Test func teamsComeAndGo() {
+    for threads in 1...40 {
+      let kernels = Kernels(team: ThreadTeam(threads: threads % 4 + 1))
+      let x = FloatMatrix(rows: 64, columns: 512) { row, _ in Float(row) }
+      var sum = FloatMatrix(rows: 64, columns: 512)
+      if threads % 2 == 0 { kernels.add(x, to: &sum, rows: 0..<64) }
+      #expect(sum.row(63)[0] == (threads % 2 == 0 ? 63 : 0))
+    }
+  }
+}
