@@ -1,0 +1,96 @@
+/// One partial sum: what one expert group adds to one row.
+public struct PartialKey: Sendable, Hashable, Comparable {
+  /// The row of the batch.
+  public let row: Int32
+  /// The group's index in its layer.
+  public let group: Int32
+
+  /// Names the sum of `group` for `row`.
+  public init(row: Int32, group: Int32) {
+    self.row = row
+    self.group = group
+  }
+
+  /// Ascending rows, then ascending groups: the order of a reply.
+  public static func < (left: Self, right: Self) -> Bool {
+    (left.row, left.group) < (right.row, right.group)
+  }
+}
+
+/// The part of a batch that one worker answers.
+public struct BatchShare: Sendable {
+  /// The rows of the batch that travel, ascending.
+  public private(set) var rows: [Int32] = []
+  /// What to compute, sorted by (row, expert); rows count within `rows`.
+  public private(set) var entries: [RoutedEntry] = []
+  /// The rows of the reply, in its order; rows count within the batch.
+  public private(set) var partials: [PartialKey] = []
+
+  /// Whether the worker has nothing to do.
+  public var isEmpty: Bool { entries.isEmpty }
+
+  mutating func reserve(rows count: Int, shape: ExpertShape) {
+    rows.reserveCapacity(count)
+    entries.reserveCapacity(count * shape.expertsPerToken)
+    partials.reserveCapacity(count * shape.maxGroupsPerToken)
+  }
+
+  mutating func removeAll() {
+    rows.removeAll(keepingCapacity: true)
+    entries.removeAll(keepingCapacity: true)
+    partials.removeAll(keepingCapacity: true)
+  }
+
+  /// Adds an entry of the batch; entries come sorted by (row, expert).
+  mutating func append(_ entry: RoutedEntry, group: GroupIndex) {
+    if rows.last != entry.row { rows.append(entry.row) }
+    var local = entry
+    local.row = Int32(rows.count - 1)
+    entries.append(local)
+    let key = PartialKey(row: entry.row, group: Int32(group.rawValue))
+    if partials.last != key { partials.append(key) }
+  }
+}
+
+/// Cuts batches into shares, one per worker; makes no allocation once it has grown.
+public struct BatchSplit: Sendable {
+  private let geometry: ExpertGeometry
+  private let capacity: Int
+  /// The shares of the last batch, one per worker, some empty.
+  public private(set) var shares: [BatchShare] = []
+
+  /// Makes room for batches of `capacity` rows.
+  public init(geometry: ExpertGeometry, capacity: Int) {
+    self.geometry = geometry
+    self.capacity = capacity
+  }
+
+  /// Gives every entry of `batch` to the share that `assignment` names for its group.
+  ///
+  /// - Parameters:
+  ///   - batch: The batch to cut.
+  ///   - assignment: For each group of the layer the index of its share; negative: nobody's.
+  ///   - shareCount: Shares to make.
+  public mutating func split(
+    _ batch: borrowing RoutedBatch, assignment: [Int], shareCount: Int
+  ) {
+    precondition(assignment.count == geometry.groupCount)
+    prepare(shareCount)
+    let entries = batch.entries
+    for index in entries.indices {
+      let group = geometry.group(of: ExpertID(Int(entries[index].expert)))
+      let share = assignment[group.rawValue]
+      if share >= 0 { shares[share].append(entries[index], group: group) }
+    }
+  }
+
+  private mutating func prepare(_ count: Int) {
+    while shares.count < count {
+      var share = BatchShare()
+      share.reserve(rows: capacity, shape: geometry.shape)
+      shares.append(share)
+    }
+    while shares.count > count { shares.removeLast() }
+    for index in shares.indices { shares[index].removeAll() }
+  }
+}

@@ -1,0 +1,14 @@
+/// Where the raw bytes of expert groups come from: a model file, or another process.
+///
+/// The bytes of one (layer, group) are one stream, `ExpertGeometry.streamSegments`: its experts
+/// in ascending order, of each the gate, up and down projection, row by row as the file stores them;
+/// an FP8 projection is followed by its block scales in float32.
+public protocol ExpertSource: Sendable {
+  /// Copies `bytes` of the stream of (`layer`, `group`) to the start of `destination`.
+  ///
+  /// - Throws: When the bytes cannot be had; then `destination` holds anything.
+  func read(
+    layer: LayerIndex, group: GroupIndex, bytes: Range<Int>,
+    into destination: inout MutableRawSpan
+  ) throws
+}

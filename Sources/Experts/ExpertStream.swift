@@ -1,0 +1,85 @@
+public import Tensors
+
+/// A run of equal rows in the byte stream of one expert.
+public struct ExpertSegment: Sendable, Hashable {
+  /// What the rows are.
+  public enum Part: Sendable {
+    /// Rows of the projection as the file stores them.
+    case weights
+    /// Rows of float32 block scales, one per 128 × 128 elements (FP8 only).
+    case scales
+  }
+
+  /// The matrix.
+  public let projection: ExpertProjection
+  /// Its weights or its scales.
+  public let part: Part
+  /// Where the rows start, from the start of the expert.
+  public let offset: Int
+  /// Rows.
+  public let rowCount: Int
+  /// Bytes of a row.
+  public let rowByteCount: Int
+
+  /// Bytes of all rows.
+  public var byteCount: Int { rowCount * rowByteCount }
+  /// The segment's bytes, counted from the start of the expert.
+  public var range: Range<Int> { offset..<offset + byteCount }
+}
+
+/// The byte stream of one expert of a layer; the stream of a group is its experts' in order.
+public struct ExpertLayout: Sendable, Hashable {
+  /// Gate, up and down, each followed by its block scales if it has any.
+  public let segments: [ExpertSegment]
+  /// Bytes of one expert.
+  public let byteCount: Int
+
+  /// The segment that holds byte `offset` of the expert.
+  func segment(at offset: Int) -> ExpertSegment {
+    var index = segments.count - 1
+    while index > 0, segments[index].offset > offset { index -= 1 }
+    return segments[index]
+  }
+}
+
+extension ExpertGeometry {
+  /// How the bytes of one expert of `layer` follow one another.
+  public func layout(_ layer: LayerIndex) -> ExpertLayout {
+    let formats = formats(layer)
+    var segments: [ExpertSegment] = []
+    var end = 0
+    func append(
+      _ projection: ExpertProjection, _ part: ExpertSegment.Part, rows: Int, bytes: Int
+    ) {
+      segments.append(
+        ExpertSegment(
+          projection: projection, part: part, offset: end, rowCount: rows, rowByteCount: bytes))
+      end += rows * bytes
+    }
+    for projection in ExpertProjection.allCases {
+      let (rows, columns) = (shape.rows(of: projection), shape.columns(of: projection))
+      let format = formats[projection]
+      // Never nil: the initialiser has checked that rows are whole blocks.
+      append(projection, .weights, rows: rows, bytes: format.byteCount(elements: columns) ?? 0)
+      if format.hasBlockScales {
+        append(projection, .scales, rows: (rows + 127) / 128, bytes: (columns + 127) / 128 * 4)
+      }
+    }
+    return ExpertLayout(segments: segments, byteCount: end)
+  }
+
+  /// Bytes of the stream of (`layer`, `group`), as a file stores them.
+  public func byteCount(_ layer: LayerIndex, _ group: GroupIndex) -> Int {
+    layout(layer).byteCount * experts(in: group).count
+  }
+
+  /// Bytes of all experts of all layers, as a file stores them.
+  public var byteCount: Int {
+    layers.reduce(0) { $0 + layout($1).byteCount * expertCount }
+  }
+}
+
+extension ElementFormat {
+  /// Whether a matrix of this format has a tensor of scales beside it.
+  public var hasBlockScales: Bool { self == .f8E4M3 }
+}

@@ -1,0 +1,32 @@
+/// Why no placement exists, with the numbers.
+public enum PlacementError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// Nobody to give experts to.
+  case noWorkers
+  /// All experts together are larger than what the workers offer.
+  case tooLarge(neededByteCount: Int, offeredByteCount: Int, workerCount: Int)
+  /// There is memory enough, but no worker has room left for a whole group.
+  case fragmented(groupByteCount: Int, neededByteCount: Int, offeredByteCount: Int)
+
+  /// One line: what does not fit, and what to do.
+  public var description: String {
+    switch self {
+    case .noWorkers:
+      return "there is no worker to hold the routed experts; start one with conclave worker --join"
+    case .tooLarge(let needed, let offered, let count):
+      let workers = count == 1 ? "1 worker offers" : "\(count) workers offer"
+      return "the routed experts need \(gibibytes(needed)), \(workers) \(gibibytes(offered)); "
+        + "add workers, or raise their --memory"
+    case .fragmented(let group, let needed, let offered):
+      return "the routed experts need \(gibibytes(needed)) in groups of \(gibibytes(group)), the "
+        + "workers offer \(gibibytes(offered)) but none has room for one more group; "
+        + "add a worker, or raise their --memory"
+    }
+  }
+}
+
+/// The size in GiB with two decimals.
+func gibibytes(_ byteCount: Int) -> String {
+  let hundredths = Int((Double(byteCount) * 100 / Double(1 << 30)).rounded(.up))
+  let fraction = hundredths % 100
+  return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) GiB"
+}
