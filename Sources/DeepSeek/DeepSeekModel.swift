@@ -1,0 +1,108 @@
+public import Experts
+public import Kernels
+public import ModelFiles
+public import Tensors
+
+/// A model of the DeepSeek family without its routed experts: tokens in, logits out.
+///
+/// One thread uses a model at a time. A step is synchronous and allocates nothing of its own once
+/// the model is made; it blocks only on the expert backend.
+public final class DeepSeekModel {
+  /// The hyperparameters.
+  public let configuration: ModelConfiguration
+  /// Where the routed experts lie in the model's files; nil for a dense model.
+  public let catalog: ExpertCatalog?
+  /// Rows that one step may have.
+  public let maxStepRows: Int
+  /// Sees what happens inside steps, when set.
+  public weak var observer: (any StepObserver)?
+
+  private let kernels: Kernels
+  private let trunk: Trunk
+  private var workspace: Workspace
+
+  /// Loads the trunk of a model: everything but its routed experts.
+  ///
+  /// - Parameters:
+  ///   - archive: an opened model; it is read here and not kept.
+  ///   - kernels: who computes, here and in every step.
+  ///   - routing: whose routing rule to follow where engines disagree.
+  ///   - maxStepRows: the most rows that a step may have; memory grows with it.
+  ///   - progress: called with rising shares of 1 while weights are read, by one thread at a time.
+  /// - Throws: `ModelError`, `ExpertError`, `ModelFileError` or `KernelError`, one line each.
+  public init(
+    _ archive: ModelArchive, kernels: Kernels, routing: RoutingRule = .huggingFace,
+    maxStepRows: Int = 512, progress: (Double) -> Void = { _ in }
+  ) throws {
+    precondition(maxStepRows > 0)
+    configuration = try ModelConfiguration(archive, rule: routing)
+    catalog = try configuration.expertShape().map { shape throws(ExpertError) in
+      try ExpertCatalog(archive: archive, shape: shape)
+    }
+    self.maxStepRows = maxStepRows
+    self.kernels = kernels
+    trunk = try Trunk(
+      archive, model: configuration, team: kernels.team, progress: progress)
+    workspace = Workspace(
+      rows: maxStepRows, model: configuration, layers: trunk.layers,
+      head: trunk.head.inputFormats, geometry: catalog?.geometry, kernels: kernels)
+  }
+
+  /// Makes room for a sequence of up to `capacity` tokens; memory is taken as it grows.
+  public func makeCache(capacity: Int) throws(ModelError) -> KVCache {
+    try KVCache(
+      layout: CacheLayout(configuration.attention), layerCount: configuration.layerCount,
+      capacity: capacity)
+  }
+
+  /// Runs the tokens of a step and adds them to their sequences' caches.
+  ///
+  /// - Parameters:
+  ///   - step: one to `maxStepRows` rows.
+  ///   - experts: the routed experts of this model; a dense model needs none and asks none.
+  ///   - logits: receives a row per wanted row of the step, from row 0 on; vocabularySize columns.
+  /// - Throws: `ModelError` before anything is computed, or what the backend throws; after an
+  ///   error the caches hold what they held before.
+  public func forward(
+    _ step: StepBatch, experts: (any ExpertBackend)?, logits: inout FloatMatrix
+  ) throws {
+    precondition(
+      1...maxStepRows ~= step.rowCount, "a step has 1 to \(maxStepRows) rows, not \(step.rowCount)")
+    precondition(logits.rows >= step.wantedCount, "too few rows for the logits")
+    precondition(
+      step.wantedCount == 0 || logits.columns == configuration.vocabularySize,
+      "logits of another width than the vocabulary")
+    try check(step)
+    let observer = observer
+    embed(step)
+    workspace.tables.fill(step.rows)
+    for layer in trunk.layers {
+      observer?.willRun(
+        layer: layer.index, hidden: workspace.stream.hidden, rowCount: step.rowCount)
+      try layer.forward(step, workspace: &workspace, experts: experts, observer: observer)
+    }
+    observer?.willRun(
+      layer: trunk.layers.count, hidden: workspace.stream.hidden, rowCount: step.rowCount)
+    trunk.head.forward(step, stream: &workspace.stream, into: &logits)
+    for row in step.rows { step.caches[row.sequence].advance(by: 1) }
+  }
+
+  private func check(_ step: StepBatch) throws(ModelError) {
+    for row in step.rows {
+      guard row.token >= 0, row.token < configuration.vocabularySize else {
+        throw .badToken(
+          token: Int(row.token), vocabularySize: configuration.vocabularySize)
+      }
+      let cache = step.caches[row.sequence]
+      precondition(cache.layers.count == trunk.layers.count, "a cache of another model")
+      guard row.position < cache.capacity else { throw .cacheFull(capacity: cache.capacity) }
+    }
+  }
+
+  private func embed(_ step: StepBatch) {
+    for (index, row) in step.rows.enumerated() {
+      var hidden = workspace.stream.hidden.mutableRow(index)
+      trunk.embedding.copyRow(Int(row.token), into: &hidden)
+    }
+  }
+}

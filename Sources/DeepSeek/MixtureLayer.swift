@@ -1,0 +1,72 @@
+import Experts
+import Kernels
+import Tensors
+
+/// The mixture of experts of one layer: router, routed experts elsewhere, shared experts here.
+struct MixtureLayer: Sendable {
+  let layer: LayerIndex
+  let router: Router
+  let shared: FeedForward?
+
+  /// Reserves one layer's matrices.
+  init(
+    _ loader: inout WeightLoader, layer: Int, mixture: MixtureOfExperts, hiddenSize: Int
+  ) throws {
+    self.layer = LayerIndex(layer)
+    router = try Router(&loader, layer: layer, mixture: mixture, hiddenSize: hiddenSize)
+    let width = mixture.sharedIntermediateSize
+    shared =
+      width == 0
+      ? nil : try .shared(&loader, layer: layer, width: width, hiddenSize: hiddenSize)
+  }
+
+  /// Computes `Stream.output` of some rows: Σ groups in ascending order, then the shared experts.
+  func forward(
+    _ rows: Range<Int>, stream: inout Stream, workspace w: MixtureWorkspace,
+    experts: any ExpertBackend, observer: (any StepObserver)?
+  ) throws {
+    stream.encodeNormed(rows, formats: .floats)
+    router.score(rows, stream: &stream, into: &w.scores)
+    w.batch.encode(stream.normed, rows: rows, layer: layer, with: stream.kernels)
+    for row in rows { route(row, w, observer) }
+    let ticket = try experts.dispatch(w.batch, layer: layer)  // on its way
+    if let shared {  // meanwhile, here
+      stream.encodeNormed(rows, formats: shared.inputFormats.subtracting(.floats))
+      shared.forward(rows, stream: &stream, workspace: &w.shared)
+    }
+    try experts.combine(ticket, into: &w.routed)
+    if shared != nil { stream.kernels.add(stream.output, to: &w.routed, rows: rows) }
+    swap(&stream.output, &w.routed)
+  }
+
+  private func route(_ row: Int, _ w: MixtureWorkspace, _ observer: (any StepObserver)?) {
+    var ids = w.ids.mutableSpan
+    var weights = w.weights.mutableSpan
+    router.selector.select(
+      w.scores.row(row), scratch: &w.selection, ids: &ids, weights: &weights)
+    w.batch.setExperts(row: row, experts: w.ids.span, weights: w.weights.span)
+    observer?.didRoute(layer: layer.rawValue, row: row, experts: w.ids, weights: w.weights)
+  }
+}
+
+/// What a mixture of experts computes on its way; one for all layers.
+final class MixtureWorkspace {
+  var scores: FloatMatrix  // (rows, experts)
+  var selection: ExpertSelector.Scratch
+  var ids: [Int32]  // (expertsPerToken)
+  var weights: [Float]  // (expertsPerToken)
+  var batch: RoutedBatch
+  var shared: FeedForwardWorkspace
+  var routed: FloatMatrix  // (rows, hiddenSize)
+
+  /// Makes room for `rows` rows through any of `layers`, which have the same shape.
+  init(rows: Int, layers: [MixtureLayer], selector: ExpertSelector, geometry: ExpertGeometry) {
+    scores = FloatMatrix(rows: rows, columns: geometry.expertCount)
+    selection = selector.makeScratch()
+    ids = Array(repeating: 0, count: geometry.expertsPerToken)
+    weights = Array(repeating: 0, count: geometry.expertsPerToken)
+    batch = RoutedBatch(geometry: geometry, capacity: rows)
+    shared = FeedForwardWorkspace(rows: rows, networks: layers.compactMap(\.shared))
+    routed = FloatMatrix(rows: rows, columns: geometry.hiddenSize)
+  }
+}

@@ -1,0 +1,22 @@
+import Kernels
+import Tensors
+
+/// The last norm and the projection to the vocabulary.
+struct OutputHead: Sendable {
+  let norm: [Float]  // (hiddenSize)
+  let epsilon: Float
+  let matrix: PackedMatrix  // (vocabulary, hiddenSize)
+
+  /// What `Stream.normed` must be encoded to.
+  var inputFormats: ActivationFormats { ActivationFormats(matrix) }
+
+  /// Computes the logits of the wanted rows of a step, and only those.
+  func forward(_ step: StepBatch, stream: inout Stream, into logits: inout FloatMatrix) {
+    let rows = 0..<step.wantedCount
+    stream.gather(step.wantedRows)
+    stream.norm(rows, weight: norm, epsilon: epsilon)
+    stream.encodeNormed(rows, formats: inputFormats)
+    stream.normedRows.multiply(matrix, rows: rows, into: &logits, plan: &stream.plan)
+    stream.runPlan()
+  }
+}

@@ -1,0 +1,58 @@
+/// The rows of one step: tokens of any mix of sequences, each at its position.
+public struct StepBatch {
+  /// One token at one position of one sequence.
+  struct Row {
+    let token: Int32
+    let position: Int
+    let sequence: Int  // of `caches`
+  }
+
+  /// Which rows' logits a sequence wants.
+  public enum WantedLogits: Sendable {
+    /// Of none: a part of a prompt that is not its end.
+    case none
+    /// Of the last row.
+    case last
+    /// Of every row.
+    case all
+  }
+
+  private(set) var rows: [Row] = []
+  private(set) var caches: [KVCache] = []
+  /// Rows whose logits are wanted, ascending.
+  private(set) var wantedRows: [Int32] = []
+
+  /// Creates an empty step.
+  public init() {}
+
+  /// Tokens in the step.
+  public var rowCount: Int { rows.count }
+  /// Rows of logits that the step yields.
+  public var wantedCount: Int { wantedRows.count }
+
+  /// Adds the tokens that follow what `cache` holds.
+  ///
+  /// - Parameters:
+  ///   - tokens: consecutive tokens of one sequence.
+  ///   - cache: the sequence so far; a sequence may be added once per step.
+  ///   - wanted: which rows' logits to compute; they come out in the order of the rows.
+  public mutating func append(
+    _ tokens: Span<Int32>, to cache: KVCache, wanted: WantedLogits = .last
+  ) {
+    precondition(!caches.contains { $0 === cache }, "a sequence may be added once per step")
+    for index in 0..<tokens.count {
+      let wants = wanted == .all || (wanted == .last && index == tokens.count - 1)
+      if wants { wantedRows.append(Int32(rows.count)) }
+      rows.append(
+        Row(token: tokens[index], position: cache.length + index, sequence: caches.count))
+    }
+    caches.append(cache)
+  }
+
+  /// Empties the step and keeps its memory.
+  public mutating func removeAll() {
+    rows.removeAll(keepingCapacity: true)
+    caches.removeAll(keepingCapacity: true)
+    wantedRows.removeAll(keepingCapacity: true)
+  }
+}

@@ -1,0 +1,34 @@
+import Kernels
+import ModelFiles
+
+/// All weights of a model but its routed experts.
+struct Trunk: Sendable {
+  let embedding: PackedMatrix  // (vocabulary, hiddenSize)
+  let layers: [Layer]
+  let head: OutputHead
+
+  /// Checks, reads and packs the weights.
+  init(
+    _ archive: ModelArchive, model: ModelConfiguration, team: ThreadTeam,
+    progress: (Double) -> Void
+  ) throws {
+    if archive.isVocabularyOnly { throw ModelError.vocabularyOnly(file: archive.path) }
+    var loader = WeightLoader(archive, arena: WeightArena())
+    let names = loader.names
+    if let name = names.unsupported.first(where: loader.has) {
+      throw ModelError.unsupportedTensor(file: archive.path, name: name)
+    }
+    let (rows, columns) = (model.vocabularySize, model.hiddenSize)
+    embedding = try loader.matrix(names.embedding, rows: rows, columns: columns)
+    head = OutputHead(
+      norm: try loader.vector(names.finalNorm, count: columns), epsilon: model.normEpsilon,
+      matrix: model.tiesEmbeddings
+        ? embedding : try loader.matrix(names.head, rows: rows, columns: columns))
+    var layers: [Layer] = []
+    for index in 0..<model.layerCount {
+      layers.append(try Layer(&loader, index: index, model: model))
+    }
+    self.layers = layers
+    try loader.load(team: team, progress: progress)
+  }
+}
