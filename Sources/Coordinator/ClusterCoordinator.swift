@@ -1,0 +1,190 @@
+import Experts
+import Foundation
+public import Kernels
+import Logging
+import Messages
+import ModelFiles
+public import Placement
+import Synchronization
+import Telemetry
+import Transport
+
+/// The coordinator's side of a cluster: listens, gathers workers, and then lends their experts.
+///
+/// Made and gathered by one thread; afterwards the control socket has a thread of its own, and
+/// `experts` belongs to the engine's.
+public final class ClusterCoordinator: @unchecked Sendable {  // see above; `control` is handed over
+  private let context: TransportContext
+  private let options: ClusterOptions
+  private let model: ServedModel
+  private let kernels: Kernels
+  private let control: ControlPlane
+  private let dataRouter: RouterSocket
+  private let health = ClusterHealth()
+  private let thread = Mutex<ControlThread?>(nil)
+  private var attached: [Incarnation: RoutingID] = [:]
+
+  /// The routed experts on the workers; nil before `gather`, and for a dense model.
+  public private(set) var experts: RemoteExperts?
+  /// Who holds what; nil before `gather`, and for a dense model.
+  public private(set) var plan: PlacementPlan?
+
+  /// Starts to listen for workers.
+  ///
+  /// - Throws: `TransportError` when the address cannot be used.
+  public init(_ model: ServedModel, kernels: Kernels, options: ClusterOptions) throws {
+    self.options = options
+    self.model = model
+    self.kernels = kernels
+    context = try TransportContext()
+    let geometry = model.catalog?.geometry
+    let router = try RouterSocket(context, bind: options.listen, .control)
+    let host = router.endpoint.lastIndex(of: ":").map { router.endpoint[..<$0] } ?? ""
+    dataRouter = try RouterSocket(
+      context, bind: "\(host):*", .data(maxFrameByteCount: Self.frameLimit(geometry, options)))
+    guard let dataPort = dataRouter.port else {
+      throw ClusterError.endpoint("\(options.listen) is not a TCP address; use tcp://HOST:PORT")
+    }
+    let rules = Membership.Rules(
+      expectedWorkers: options.expectedWorkers, model: model.digest,
+      numericsProfile: kernels.numericsProfile, geometry: geometry, dataPort: dataPort,
+      progressInterval: options.progressInterval, silenceLimit: options.silenceLimit)
+    control = ControlPlane(
+      router, rules: rules, source: model.catalog, health: health, logger: options.logger)
+  }
+
+  /// Bytes of the largest frame that a worker may send: partial sums, or an echo.
+  private static func frameLimit(_ geometry: ExpertGeometry?, _ options: ClusterOptions) -> Int64 {
+    let largest = geometry.map { geometry in
+      let row = geometry.layers.map(geometry.replyRowByteCount).max() ?? 0
+      return options.maxRows * geometry.shape.maxGroupsPerToken * row
+    }
+    return Int64(max(largest ?? 0, WireLimits.probeByteCount) + 64 << 10)
+  }
+
+  /// The control endpoint that workers join, with the port that was chosen.
+  public var endpoint: String { control.endpoint }
+
+  /// The workers as last known; from any thread.
+  public var workers: [WorkerSummary] { health.summaries }
+
+  /// What was measured on the links so far; from any thread once `gather` has returned.
+  public var latencies: [LinkLatencies] { experts?.latencies ?? [] }
+
+  deinit { shutdown() }
+}
+
+// MARK: - Gathering
+
+extension ClusterCoordinator {
+  /// Waits until every expected worker has joined, loaded its experts and connected.
+  ///
+  /// - Parameters:
+  ///   - abort: Asked several times a second for an error that makes waiting pointless.
+  ///   - progress: Told the state of the workers several times a second.
+  /// - Throws: `ClusterError` that says which worker failed, or that their memory is too small.
+  public func gather(
+    abort: () -> (any Error)? = { nil }, progress: ([WorkerSummary]) -> Void = { _ in }
+  ) throws {
+    let start = MonotonicTime.now
+    var nextReport = start
+    while true {
+      try control.step(timeout: .milliseconds(10))
+      try takeAttachments()
+      if let error = abort() { throw error }
+      if case .failed(let error) = control.membership.phase { throw error }
+      if control.membership.phase == .serving, let links = links() { return serve(links) }
+      let now = MonotonicTime.now
+      if now >= nextReport {
+        progress(health.summaries)
+        nextReport = now + .milliseconds(200)
+      }
+      try checkJoinTimeout(since: start, now)
+    }
+  }
+
+  private func checkJoinTimeout(since start: Duration, _ now: Duration) throws {
+    let membership = control.membership
+    guard membership.phase == .gathering, let limit = options.joinTimeout, now - start > limit
+    else { return }
+    throw ClusterError.tooFewWorkers(
+      joined: membership.members.count, expected: options.expectedWorkers, within: limit)
+  }
+
+  private func takeAttachments() throws {
+    var message = Multipart()
+    guard let sender = try dataRouter.receive(&message, timeout: .zero) else { return }
+    let socket = DataSocket(dataRouter, model: model.digest, epoch: control.membership.epoch)
+    guard let incarnation = socket.attachment(message),
+      control.membership.member(incarnation) != nil, attached[incarnation] == nil
+    else { return }
+    attached[incarnation] = sender
+  }
+
+  /// The links to all workers that hold something; nil while one is missing.
+  private func links() -> [WorkerLink]? {
+    var links: [WorkerLink] = []
+    guard model.catalog != nil else { return links }
+    for member in control.membership.members {
+      guard let peer = attached[member.incarnation] else { return nil }
+      links.append(
+        WorkerLink(
+          id: member.id, label: member.label, peer: peer, incarnation: member.incarnation))
+    }
+    return links
+  }
+
+  private func serve(_ links: [WorkerLink]) {
+    plan = control.membership.plan
+    if let plan, let geometry = model.catalog?.geometry {
+      let socket = DataSocket(dataRouter, model: model.digest, epoch: control.membership.epoch)
+      experts = RemoteExperts(
+        socket, links: links, plan: plan, geometry: geometry, kernels: kernels, health: health,
+        options: options)
+    }
+    let running = ControlThread(control, options)
+    thread.withLock { $0 = running }
+  }
+
+  /// Tells the workers that this cluster ends, and ends its control thread.
+  public func shutdown() {
+    let running = thread.withLock { running in
+      defer { running = nil }
+      return running
+    }
+    if let running {
+      running.stop()
+    } else {
+      control.sayGoodbye(exit: options.workersEndWithIt, text: "the coordinator ends")
+    }
+  }
+}
+
+/// The thread that keeps the control socket served while the engine computes.
+private final class ControlThread: Sendable {
+  private let isStopped = Atomic<Bool>(false)
+  private let ended = DispatchSemaphore(value: 0)
+
+  init(_ control: ControlPlane, _ options: ClusterOptions) {
+    let thread = Thread { [self] in
+      while !isStopped.load(ordering: .relaxed) {
+        do {
+          try control.step(timeout: .milliseconds(50))
+        } catch {
+          options.logger.error("The control socket failed: \(error)")
+          break
+        }
+      }
+      control.sayGoodbye(exit: options.workersEndWithIt, text: "the coordinator ends")
+      ended.signal()
+    }
+    thread.name = "control"
+    thread.start()
+  }
+
+  /// Ends the thread and waits for it.
+  func stop() {
+    isStopped.store(true, ordering: .relaxed)
+    ended.wait()
+  }
+}

@@ -1,0 +1,30 @@
+public import Logging
+
+/// How a coordinator listens, waits and gives up.
+public struct ClusterOptions: Sendable {
+  /// The control endpoint to listen on; port `*` is any free one.
+  public var listen: String
+  /// Workers to wait for.
+  public var expectedWorkers: Int
+  /// The largest number of rows that one dispatch carries.
+  public var maxRows = 512
+  /// How long to wait for workers to join; nil is for ever.
+  public var joinTimeout: Duration?
+  /// How long a combine waits for a worker.
+  public var combineTimeout: Duration = .seconds(30)
+  /// How often workers report progress.
+  public var progressInterval: Duration = .milliseconds(500)
+  /// Silence after which a worker is lost.
+  public var silenceLimit: Duration = .seconds(10)
+  /// Whether workers end with this coordinator, rather than wait for the next.
+  public var workersEndWithIt = false
+  /// Where lines for people go.
+  public var logger: Logger
+
+  /// Options for `expectedWorkers` that join at `listen`; the rest has defaults.
+  public init(listen: String, expectedWorkers: Int, logger: Logger) {
+    self.listen = listen
+    self.expectedWorkers = expectedWorkers
+    self.logger = logger
+  }
+}

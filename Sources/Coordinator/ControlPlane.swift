@@ -1,0 +1,181 @@
+import Experts
+import Logging
+import Messages
+import ModelFiles
+import Placement
+import Synchronization
+import Telemetry
+import Transport
+
+/// The coordinator's control socket: carries out what `Membership` decides, and serves chunks.
+///
+/// Used by one thread at a time: by the one that waits for workers, later by a thread of its own.
+final class ControlPlane: @unchecked Sendable {  // handed over once, by starting that thread
+  private let router: RouterSocket
+  private let codec = MessageCodec()
+  private let source: (any ExpertSource)?
+  private let health: ClusterHealth
+  private let logger: Logger
+  private(set) var membership: Membership
+  private var peers: [Incarnation: RoutingID] = [:]
+  private var message = Multipart()
+  private var scratch: [UInt8] = []
+
+  init(
+    _ router: RouterSocket, rules: Membership.Rules, source: (any ExpertSource)?,
+    health: ClusterHealth, logger: Logger
+  ) {
+    self.router = router
+    self.source = source
+    self.health = health
+    self.logger = logger
+    membership = Membership(rules)
+  }
+
+  var endpoint: String { router.endpoint }
+
+  /// Takes in at most one message, waiting for it up to `timeout`, and lets time pass.
+  func step(timeout: Duration) throws {
+    if let sender = try router.receive(&message, timeout: timeout) { receive(from: sender) }
+    perform(membership.tick(at: MonotonicTime.now))
+    health.update(membership.members)
+  }
+
+  /// Tells every worker that this cluster ends.
+  func sayGoodbye(exit: Bool, text: String) {
+    for member in membership.members where member.lostReason == nil {
+      send(.shutdown(exit: exit, text: text.wireLine), to: member.incarnation)
+    }
+  }
+
+  // MARK: - In
+
+  private func receive(from sender: RoutingID) {
+    guard message.frameCount == 2 else { return drop("a message of \(message.frameCount) frames") }
+    let control: ControlMessage
+    do {
+      control = try Self.decode(message, codec)
+    } catch {
+      if case .protocolVersion = error, let nobody = Incarnation(rawValue: 1) {
+        // The worker sees the version and ends; it cannot read more.
+        send(.refusal(Refusal(.protocolVersion, error.description)), nobody, sender)
+        logger.warning("Refused a worker: \(error)")
+        return
+      }
+      return drop("\(error)")
+    }
+    switch control.body {
+    case .hello where peers[control.incarnation] == nil:
+      peers[control.incarnation] = sender
+      handle(control)
+      if membership.member(control.incarnation) == nil { peers[control.incarnation] = nil }
+    case .chunkRequest(let request): serve(request, control.incarnation, sender)
+    default:
+      if let known = peers[control.incarnation], known != sender {
+        return drop("a message in the name of another worker")
+      }
+      peers[control.incarnation] = sender
+      handle(control)
+      if membership.member(control.incarnation) == nil { peers[control.incarnation] = nil }
+    }
+  }
+
+  private static func decode(
+    _ message: borrowing Multipart, _ codec: MessageCodec
+  ) throws(WireError) -> ControlMessage {
+    try codec.decodeControl(message.frame(0))
+  }
+
+  private func handle(_ control: ControlMessage) {
+    perform(membership.handle(control.body, from: control.incarnation, at: MonotonicTime.now))
+  }
+
+  private func drop(_ what: String) {
+    logger.warning("Dropped on the control socket: \(what)")
+  }
+
+  // MARK: - Out
+
+  private func perform(_ actions: [Membership.Action]) {
+    for action in actions {
+      switch action {
+      case .send(let body, let incarnation): send(body, to: incarnation)
+      case .note(let text): logger.notice("\(text)")
+      case .lost(let worker, let reason): health.lose(worker, reason: reason)
+      }
+    }
+  }
+
+  private func send(_ body: ControlMessage.Body, to incarnation: Incarnation) {
+    guard let peer = peers[incarnation] else { return }
+    send(body, incarnation, peer)
+  }
+
+  private func send(_ body: ControlMessage.Body, _ incarnation: Incarnation, _ peer: RoutingID) {
+    message.removeAll()
+    do {
+      try append(body, incarnation)
+      try message.append(byteCount: 0)
+      try router.send(&message, to: peer)
+    } catch {
+      // A peer that is gone falls silent, and `tick` finds that.
+      logger.debug("Could not send to \(peer): \(error)")
+    }
+  }
+
+  private func append(_ body: ControlMessage.Body, _ incarnation: Incarnation) throws {
+    let control = ControlMessage(incarnation: incarnation, epoch: membership.epoch, body: body)
+    try codec.encode(control, into: &scratch)
+    try message.append(scratch)
+  }
+
+  // MARK: - Chunks of weights
+
+  private func serve(_ request: ChunkRequest, _ incarnation: Incarnation, _ sender: RoutingID) {
+    guard let source, let geometry = membership.rules.geometry,
+      let member = membership.member(incarnation), member.units.contains(request.unit)
+    else {
+      let text = "layer \(request.unit.layer), group \(request.unit.group) was not assigned"
+      return send(.refusal(Refusal(.load, text)), incarnation, sender)
+    }
+    let limit = geometry.byteCount(request.unit.layer, request.unit.group)
+    guard request.offset <= limit, request.count <= limit - request.offset else {
+      let text = "bytes beyond the end of layer \(request.unit.layer)'s experts were asked for"
+      return send(.refusal(Refusal(.load, text)), incarnation, sender)
+    }
+    do {
+      try reply(to: request, from: source, incarnation, sender)
+    } catch {
+      logger.warning("Could not send weights: \(error)")
+      if !(error is TransportError) {
+        send(.refusal(Refusal(.load, "\(error)")), incarnation, sender)
+      }
+    }
+  }
+
+  private func reply(
+    to request: ChunkRequest, from source: any ExpertSource, _ incarnation: Incarnation,
+    _ sender: RoutingID
+  ) throws {
+    var message = Multipart()
+    let digest = try Self.append(request, from: source, to: &message)
+    let body = ControlMessage.Body.chunkReply(ChunkReply(request: request, sha256: digest))
+    try codec.encode(
+      ControlMessage(incarnation: incarnation, epoch: membership.epoch, body: body),
+      into: &scratch)
+    try message.prepend(scratch)
+    try router.send(&message, to: sender)
+  }
+
+  /// Adds a frame with the bytes asked for; returns their digest.
+  private static func append(
+    _ request: ChunkRequest, from source: any ExpertSource, to message: inout Multipart
+  ) throws -> ModelDigest {
+    try message.append(byteCount: request.count)
+    var payload = message.mutableFrame(0)
+    try source.read(
+      layer: request.unit.layer, group: request.unit.group,
+      bytes: request.offset..<request.offset + request.count, into: &payload)
+    return ModelDigest(sha256: message.frame(0))
+  }
+}

@@ -1,0 +1,248 @@
+import Experts
+import Messages
+import ModelFiles
+import Placement
+
+/// Who belongs to the cluster and how far each worker is: messages and time in, actions out.
+///
+/// Holds no clock and no socket.
+struct Membership {
+  /// What a worker must fulfil and is told.
+  struct Rules {
+    var expectedWorkers: Int
+    var model: ModelDigest
+    var numericsProfile: String
+    var geometry: ExpertGeometry?
+    var dataPort: Int
+    var progressInterval: Duration
+    var silenceLimit: Duration
+  }
+
+  /// How far the cluster is.
+  enum Phase: Equatable {
+    case gathering
+    case loading
+    case serving
+    case failed(ClusterError)
+  }
+
+  /// What the caller has to do.
+  enum Action: Equatable {
+    case send(ControlMessage.Body, to: Incarnation)
+    case note(String)
+    case lost(WorkerID, reason: String)
+  }
+
+  /// One worker of the cluster.
+  struct Member: Equatable {
+    let id: WorkerID
+    let incarnation: Incarnation
+    let hello: Hello
+    var lastHeard: Duration
+    var units: [PlacementUnit] = []
+    var progress: Progress?
+    var isReady = false
+    var lostReason: String?
+
+    /// What lines for people call the worker.
+    var label: String { "\(id) (\(hello.name))" }
+  }
+
+  let rules: Rules
+  private(set) var phase = Phase.gathering
+  private(set) var members: [Member] = []
+  private(set) var plan: PlacementPlan?
+  private(set) var epoch = Epoch(rawValue: 0)
+  private var joinedCount: UInt32 = 0
+
+  init(_ rules: Rules) { self.rules = rules }
+
+  /// The member of that incarnation, unless it is lost.
+  func member(_ incarnation: Incarnation) -> Member? {
+    members.first { $0.incarnation == incarnation && $0.lostReason == nil }
+  }
+
+  // MARK: - Messages
+
+  /// Takes in a message of a worker.
+  mutating func handle(
+    _ body: ControlMessage.Body, from incarnation: Incarnation, at time: Duration
+  ) -> [Action] {
+    guard let index = members.firstIndex(where: { $0.incarnation == incarnation }),
+      members[index].lostReason == nil
+    else {
+      guard case .hello(let hello) = body else {
+        let text = "this coordinator does not know that worker; it joins again"
+        return [.send(.refusal(Refusal(.unknown, text)), to: incarnation)]
+      }
+      return join(hello, incarnation, at: time)
+    }
+    members[index].lastHeard = time
+    switch body {
+    case .hello: return [.send(.welcome(welcome(members[index])), to: incarnation)]
+    case .progress(let progress):
+      members[index].progress = progress
+      return [.send(.progressAck(counter: progress.counter), to: incarnation)]
+    case .ready(let ready): return handle(ready, index)
+    case .refusal(let refusal): return handle(refusal, index)
+    default: return []
+    }
+  }
+
+  private mutating func join(
+    _ hello: Hello, _ incarnation: Incarnation, at time: Duration
+  ) -> [Action] {
+    if let refusal = refusal(of: hello) {
+      return [
+        .send(.refusal(refusal), to: incarnation),
+        .note("Refused \(hello.name): \(refusal.text)"),
+      ]
+    }
+    let member = Member(
+      id: WorkerID(joinedCount), incarnation: incarnation, hello: hello, lastHeard: time)
+    joinedCount += 1
+    members.append(member)
+    let count = "\(members.count) of \(rules.expectedWorkers)"
+    return [
+      .send(.welcome(welcome(member)), to: incarnation),
+      .note("\(member.label) joined, \(count)"),
+    ] + (members.count == rules.expectedWorkers ? assign() : [])
+  }
+
+  private func refusal(of hello: Hello) -> Refusal? {
+    if hello.numericsProfile != rules.numericsProfile {
+      return Refusal(
+        .numerics,
+        "the worker computes by numerics profile \(hello.numericsProfile), the coordinator by "
+          + "\(rules.numericsProfile); run the same release of conclave on every machine")
+    }
+    if let digest = hello.modelDigest, digest != rules.model {
+      return Refusal(
+        .model,
+        "the worker's model file has digest \(digest.brief), the coordinator's "
+          + "\(rules.model.brief); give the worker the same file, or start it without --model")
+    }
+    if phase != .gathering {
+      return Refusal(.full, "the cluster has its \(rules.expectedWorkers) workers")
+    }
+    return nil
+  }
+
+  private func welcome(_ member: Member) -> Welcome {
+    Welcome(
+      worker: member.id, dataPort: rules.dataPort, modelDigest: rules.model,
+      geometry: rules.geometry,
+      progressMilliseconds: rules.progressInterval.wholeMilliseconds,
+      silenceMilliseconds: rules.silenceLimit.wholeMilliseconds)
+  }
+
+  // MARK: - Placement
+
+  /// Everyone is here: decides who holds what.
+  private mutating func assign() -> [Action] {
+    epoch = Epoch(rawValue: 1)
+    phase = .loading
+    guard let geometry = rules.geometry else { return startIdle() }
+    do throws(PlacementError) {
+      let plan = try PlacementPlan.balanced(
+        geometry, over: members.map(\.capacity), epoch: epoch.rawValue)
+      self.plan = plan
+      return assign(plan)
+    } catch {
+      phase = .failed(.placement(error.description))
+      let refusal = ControlMessage.Body.refusal(Refusal(.memory, error.description))
+      return members.map { .send(refusal, to: $0.incarnation) }
+    }
+  }
+
+  private mutating func assign(_ plan: PlacementPlan) -> [Action] {
+    for index in members.indices {
+      members[index].units = plan.units(of: members[index].id).sorted {
+        ($0.layer, $0.group) < ($1.layer, $1.group)
+      }
+    }
+    return members.map { member in
+      let origin: Assignment.Origin = member.hello.modelDigest == nil ? .transfer : .ownFile
+      let assignment = Assignment(origin: origin, units: member.units)
+      return .send(.assignment(assignment), to: member.incarnation)
+    }
+  }
+
+  /// A dense model: workers have nothing to hold.
+  private mutating func startIdle() -> [Action] {
+    for index in members.indices { members[index].isReady = true }
+    phase = .serving
+    return [.note("The model has no routed experts; the workers stay idle")]
+  }
+
+  private mutating func handle(_ ready: Ready, _ index: Int) -> [Action] {
+    guard phase == .loading, ready.loadedGroups == members[index].units.count else { return [] }
+    members[index].isReady = true
+    members[index].progress?.residentBytes = ready.residentBytes
+    members[index].progress?.loadedGroups = ready.loadedGroups
+    if members.allSatisfy(\.isReady) { phase = .serving }
+    return [
+      .note(
+        "\(members[index].label) holds \(ready.loadedGroups) expert groups, "
+          + "\(ready.residentBytes >> 20) MiB")
+    ]
+  }
+
+  // MARK: - Loss
+
+  private mutating func handle(_ refusal: Refusal, _ index: Int) -> [Action] {
+    let label = members[index].label
+    if phase == .loading {
+      phase = .failed(.loadFailed(worker: label, reason: refusal.text))
+    }
+    return lose(index, reason: refusal.text)
+  }
+
+  /// Finds workers that have been silent too long.
+  mutating func tick(at time: Duration) -> [Action] {
+    var actions: [Action] = []
+    for index in members.indices.reversed() where members[index].lostReason == nil {
+      let silence = time - members[index].lastHeard
+      guard silence > rules.silenceLimit else { continue }
+      actions += lose(index, reason: "it has been silent for \(silence.wholeMilliseconds) ms")
+    }
+    return actions
+  }
+
+  private mutating func lose(_ index: Int, reason: String) -> [Action] {
+    let member = members[index]
+    let note = Action.note("Lost \(member.label): \(reason)")
+    switch phase {
+    case .gathering:
+      members.remove(at: index)
+      return [note]
+    case .loading: phase = .failed(.lostWhileLoading(worker: member.label, reason: reason))
+    case .serving, .failed: break
+    }
+    members[index].lostReason = reason
+    return [note, .lost(member.id, reason: reason)]
+  }
+}
+
+extension Membership.Member {
+  /// The worker as placement sees it.
+  fileprivate var capacity: WorkerCapacity {
+    // A worker that did not measure counts by its cores.
+    let speed =
+      hello.memoryBandwidth > 0 ? Double(hello.memoryBandwidth) : Double(hello.cores) * 1e9
+    return WorkerCapacity(worker: id, memoryByteCount: hello.memoryBudget, bytesPerSecond: speed)
+  }
+}
+
+extension ModelDigest {
+  /// The first 12 digits, enough for people.
+  var brief: String { String(description.prefix(12)) }
+}
+
+extension Duration {
+  /// Milliseconds, rounded down.
+  var wholeMilliseconds: Int {
+    let (seconds, attoseconds) = components
+    return Int(seconds) * 1_000 + Int(attoseconds / 1_000_000_000_000_000)
+  }
+}

@@ -1,0 +1,35 @@
+/// The limits of a socket; every one is always set, none is left to the library's default.
+public struct SocketOptions: Sendable {
+  /// Bytes that a frame of a peer may have; longer ones end its connection.
+  public var maxFrameByteCount: Int64
+  /// Messages that may wait in each direction for each peer.
+  public var highWaterMark: Int32
+  /// Time that a connection may take for its handshake.
+  public var handshakeTimeout: Duration = .seconds(2)
+  /// Time between two heartbeats of the I/O thread, which find dead and stopped hosts.
+  public var heartbeatInterval: Duration = .seconds(1)
+  /// Silence after a heartbeat that ends the connection.
+  public var heartbeatTimeout: Duration = .seconds(5)
+  /// Time that unsent messages may delay closing.
+  public var linger: Duration = .milliseconds(500)
+  /// Time that the kernel repeats unacknowledged bytes before it ends the connection.
+  public var retransmitLimit: Duration = .seconds(10)
+  /// First and longest pause between two attempts to connect.
+  public var reconnectPause: ClosedRange<Duration> = .milliseconds(50) ... .seconds(1)
+
+  /// Limits with the given frame size and queue length, and the usual times.
+  public init(maxFrameByteCount: Int64, highWaterMark: Int32) {
+    self.maxFrameByteCount = maxFrameByteCount
+    self.highWaterMark = highWaterMark
+  }
+
+  /// For control sockets: frames up to a 4 MiB chunk of weights.
+  public static var control: SocketOptions {
+    SocketOptions(maxFrameByteCount: 4 << 20 | 64 << 10, highWaterMark: 64)
+  }
+
+  /// For data sockets: frames up to `maxFrameByteCount`, which follows from the model.
+  public static func data(maxFrameByteCount: Int64 = 256 << 20) -> SocketOptions {
+    SocketOptions(maxFrameByteCount: maxFrameByteCount, highWaterMark: 64)
+  }
+}

@@ -1,0 +1,123 @@
+import Experts
+import Foundation
+import Kernels
+import Logging
+import Messages
+import ModelFiles
+import Placement
+import Synchronization
+import Transport
+
+/// The thread that loads experts and then owns the data socket and computes.
+final class ComputeThread: Sendable {
+  /// What to hold and for whom.
+  struct Work: Sendable {
+    let geometry: ExpertGeometry
+    let units: [PlacementUnit]
+    let incarnation: Incarnation
+    let epoch: Epoch
+    let model: ModelDigest
+    let endpoint: String
+  }
+
+  /// Where the bytes of experts come from.
+  enum Source: Sendable {
+    case file(ModelArchive)
+    case transfer(endpoint: String, timeout: Duration)
+  }
+
+  private let work: Work
+  private let context: TransportContext
+  private let kernels: Kernels
+  private let source: Source
+  private let status: WorkerStatus
+  private let logger: Logger
+  private let flag = StopFlag()
+  private let ended = DispatchSemaphore(value: 0)
+
+  /// Starts the thread.
+  init(
+    _ work: Work, context: TransportContext, kernels: Kernels, source: Source,
+    status: WorkerStatus, logger: Logger
+  ) {
+    self.work = work
+    self.context = context
+    self.kernels = kernels
+    self.source = source
+    self.status = status
+    self.logger = logger
+    let thread = Thread { [self] in
+      run()
+      ended.signal()
+    }
+    thread.name = "compute"
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  /// Ends the thread; waits for it, but not for a computation without end.
+  func stop() {
+    flag.raise()
+    if ended.wait(timeout: .now() + 5) == .timedOut {
+      logger.warning("The compute thread does not end; leaving it behind")
+    }
+  }
+
+  private func run() {
+    do {
+      let bank = try load()
+      var server = try DispatchServer(work, context: context, bank: bank, kernels: kernels)
+      try server.attach(while: { !flag.isRaised })
+      status.serving()
+      while !flag.isRaised { try server.serve(status, logger) }
+    } catch {
+      if !flag.isRaised { status.failed(Refusal(.load, "\(error)")) }
+    }
+  }
+
+  private func load() throws -> ExpertBank {
+    status.assigned(groups: work.units.count)
+    let bank = ExpertBank(geometry: work.geometry)
+    let source = try openSource()
+    for (index, unit) in work.units.enumerated() {
+      if flag.isRaised { throw WorkerError.assignment("loading was ended") }
+      guard work.geometry.shape.contains(unit.layer), work.geometry.shape.contains(unit.group)
+      else {
+        throw WorkerError.assignment(
+          "layer \(unit.layer), group \(unit.group) was assigned, but the model has no such")
+      }
+      status.begin()
+      try bank.load(unit.layer, unit.group, from: source, kernels: kernels)
+      status.end()
+      status.loaded(groups: index + 1, residentBytes: bank.residentByteCount)
+    }
+    return bank
+  }
+
+  private func openSource() throws -> any ExpertSource {
+    switch source {
+    case .file(let archive):
+      let catalog = try ExpertCatalog(archive: archive, shape: work.geometry.shape)
+      guard catalog.geometry == work.geometry else {
+        throw WorkerError.assignment(
+          "\(archive.path) has other expert formats than the coordinator's model; copy its file")
+      }
+      return catalog
+    case .transfer(let endpoint, let timeout):
+      return try ChunkClient(
+        context, endpoint: endpoint, incarnation: work.incarnation, epoch: work.epoch,
+        timeout: timeout, isStopped: { [flag] in flag.isRaised })
+    }
+  }
+}
+
+/// A request to end, from one thread to another.
+final class StopFlag: Sendable {
+  private let value = Atomic<Bool>(false)
+
+  /// Whether the request was made.
+  var isRaised: Bool { value.load(ordering: .relaxed) }
+
+  /// Makes the request.
+  func raise() { value.store(true, ordering: .relaxed) }
+}

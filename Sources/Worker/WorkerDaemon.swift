@@ -1,0 +1,59 @@
+import Foundation
+import Logging
+import Messages
+import Synchronization
+import Telemetry
+import Transport
+
+/// The worker process: joins a coordinator, holds the experts it is told to, answers dispatches.
+///
+/// `run` is the control thread: it owns the control socket and answers while the compute thread,
+/// which owns the data socket, loads and computes.
+public final class WorkerDaemon: Sendable {
+  private let options: WorkerOptions
+  private let isStopped = Atomic<Bool>(false)
+
+  /// A daemon that does nothing before `run`.
+  public init(_ options: WorkerOptions) { self.options = options }
+
+  /// Ends `run` soon, from any thread or signal source.
+  public func stop() { isStopped.store(true, ordering: .relaxed) }
+
+  /// Serves until `stop`, a coordinator's shutdown, or the end of the parent process.
+  ///
+  /// Without a coordinator it waits and says so; a coordinator that goes away is waited for again.
+  /// - Throws: `WorkerError.refused` when this worker cannot be part of that cluster.
+  public func run() throws {
+    if options.endsWithStandardInput { ParentWatch.start { [self] in stop() } }
+    let bandwidth = options.measuresBandwidth ? MemoryBandwidth.measure() : 0
+    let context = try TransportContext()
+    while !isStopped.load(ordering: .relaxed) {
+      let session = try WorkerSession(context, options, memoryBandwidth: bandwidth) { [self] in
+        isStopped.load(ordering: .relaxed)
+      }
+      switch try session.run() {
+      case .exit: return
+      case .rejoin(let pause): wait(pause)
+      }
+    }
+  }
+
+  private func wait(_ pause: Duration) {
+    let end = MonotonicTime.now + pause
+    while MonotonicTime.now < end, !isStopped.load(ordering: .relaxed) {
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+  }
+}
+
+/// Watches the pipe that a parent process holds open on standard input.
+enum ParentWatch {
+  /// Calls `ended` once standard input ends.
+  static func start(_ ended: @escaping @Sendable () -> Void) {
+    let thread = Thread {
+      while let data = try? FileHandle.standardInput.read(upToCount: 64), !data.isEmpty {}
+      ended()
+    }
+    thread.start()
+  }
+}

@@ -1,0 +1,211 @@
+import Experts
+import Foundation
+import Kernels
+import Logging
+import Messages
+import ModelFiles
+import Telemetry
+import Transport
+
+/// One incarnation: from the first hello to a coordinator until the two part.
+final class WorkerSession {
+  /// What the daemon does next.
+  enum Outcome: Equatable {
+    case exit
+    case rejoin(after: Duration)
+  }
+
+  private let options: WorkerOptions
+  private let context: TransportContext
+  private let isStopped: @Sendable () -> Bool
+  private let incarnation = Incarnation.random()
+  private let hello: Hello
+  private let dealer: DealerSocket
+  private let codec = MessageCodec()
+  private let status = WorkerStatus()
+  private var message = Multipart()
+
+  private var welcome: Welcome?
+  private var epoch = Epoch(rawValue: 0)
+  private var compute: ComputeThread?
+  private var saidReady = false
+  private var lastHeard = MonotonicTime.now
+  private var nextReport = MonotonicTime.now
+  private var nextNote = MonotonicTime.now + .seconds(1)
+
+  init(
+    _ context: TransportContext, _ options: WorkerOptions, memoryBandwidth: Int,
+    isStopped: @escaping @Sendable () -> Bool
+  ) throws {
+    self.options = options
+    self.context = context
+    self.isStopped = isStopped
+    hello = Hello(
+      name: String(options.name.wireLine.prefix(100)), memoryBudget: options.memoryBudget,
+      cores: options.cores, instructionSet: options.kernels.variant.rawValue,
+      memoryBandwidth: memoryBandwidth, numericsProfile: options.kernels.numericsProfile,
+      modelDigest: options.model?.digest, software: options.software)
+    dealer = try DealerSocket(context, connect: options.join, as: .random(), .control)
+  }
+
+  /// Runs until the session ends.
+  ///
+  /// - Throws: `WorkerError.refused`, or a failure of this worker that joining again cannot cure.
+  func run() throws -> Outcome {
+    defer { compute?.stop() }
+    while !isStopped() {
+      try report()
+      if try dealer.receive(&message, timeout: .milliseconds(20)) {
+        if let outcome = try receive() { return outcome }
+      }
+      if let outcome = checkSilence() { return outcome }
+      try checkCompute()
+    }
+    return .exit
+  }
+
+  // MARK: - Out
+
+  /// Says hello until welcomed, then reports progress, each at its interval.
+  private func report() throws {
+    let now = MonotonicTime.now
+    guard now >= nextReport else { return }
+    let interval = welcome.map { Duration.milliseconds($0.progressMilliseconds) }
+    nextReport = now + (interval ?? .seconds(1))
+    let sent = try send(welcome == nil ? .hello(hello) : .progress(status.progress))
+    if !sent, welcome == nil {
+      nextReport = now + .milliseconds(50)
+      if now >= nextNote {
+        nextNote = now + .seconds(10)
+        options.logger.notice("Waiting for a coordinator at \(options.join)")
+      }
+    }
+  }
+
+  private func send(_ body: ControlMessage.Body) throws -> Bool {
+    var bytes: [UInt8] = []
+    try codec.encode(
+      ControlMessage(incarnation: incarnation, epoch: epoch, body: body), into: &bytes)
+    message.removeAll()
+    try message.append(bytes)
+    try message.append(byteCount: 0)
+    return try dealer.send(&message)
+  }
+
+  // MARK: - In
+
+  private func receive() throws -> Outcome? {
+    let control: ControlMessage
+    do {
+      control = try Self.decode(message, codec)
+    } catch {
+      if case .protocolVersion = error {
+        throw WorkerError.refused(by: options.join, text: error.description)
+      }
+      options.logger.warning("Dropped a message of \(options.join): \(error)")
+      return nil
+    }
+    guard control.incarnation == incarnation else { return nil }
+    lastHeard = MonotonicTime.now
+    switch control.body {
+    case .welcome(let welcome): accept(welcome, control.epoch)
+    case .assignment(let assignment): try accept(assignment, control.epoch)
+    case .refusal(let refusal): return try accept(refusal)
+    case .shutdown(let exit, let text):
+      options.logger.notice("The coordinator ends: \(text)")
+      return exit ? .exit : .rejoin(after: .zero)
+    case .drain(let text):
+      options.logger.notice("Drained: \(text)")
+      return .exit
+    case .progressAck: break
+    default: options.logger.warning("Dropped a message that only workers send")
+    }
+    return nil
+  }
+
+  private static func decode(
+    _ message: borrowing Multipart, _ codec: MessageCodec
+  ) throws(WireError) -> ControlMessage {
+    try codec.decodeControl(message.frame(0))
+  }
+
+  private func accept(_ welcome: Welcome, _ epoch: Epoch) {
+    guard self.welcome == nil else { return }
+    self.welcome = welcome
+    self.epoch = epoch
+    nextReport = MonotonicTime.now
+    options.logger.notice("Joined the coordinator at \(options.join) as worker \(welcome.worker)")
+  }
+
+  private func accept(_ refusal: Refusal) throws -> Outcome {
+    guard refusal.isTemporary else {
+      throw WorkerError.refused(by: options.join, text: refusal.text)
+    }
+    options.logger.notice("Not taken now: \(refusal.text)")
+    return .rejoin(after: options.retryPause)
+  }
+
+  private func accept(_ assignment: Assignment, _ epoch: Epoch) throws {
+    guard let welcome, compute == nil else { return }
+    self.epoch = epoch
+    guard let geometry = welcome.geometry else {
+      throw WorkerError.assignment("the coordinator assigned experts of a model that has none")
+    }
+    let work = ComputeThread.Work(
+      geometry: geometry, units: assignment.units, incarnation: incarnation, epoch: epoch,
+      model: welcome.modelDigest, endpoint: dataEndpoint(port: welcome.dataPort))
+    let source = try self.source(for: assignment, welcome, geometry)
+    options.logger.notice(
+      "Loading \(assignment.units.count) expert groups\(origin(assignment.origin))")
+    compute = ComputeThread(
+      work, context: context, kernels: options.kernels, source: source, status: status,
+      logger: options.logger)
+  }
+
+  private func origin(_ origin: Assignment.Origin) -> String {
+    origin == .transfer ? " from the coordinator" : ""
+  }
+
+  private func source(
+    for assignment: Assignment, _ welcome: Welcome, _ geometry: ExpertGeometry
+  ) throws -> ComputeThread.Source {
+    switch assignment.origin {
+    case .ownFile:
+      guard let model = options.model, model.digest == welcome.modelDigest else {
+        throw WorkerError.assignment("the coordinator expects a model file that is not here")
+      }
+      return .file(model)
+    case .transfer:
+      return .transfer(
+        endpoint: options.join, timeout: .milliseconds(welcome.silenceMilliseconds))
+    }
+  }
+
+  /// The coordinator's host with the port of its data socket.
+  private func dataEndpoint(port: Int) -> String {
+    let host = options.join.lastIndex(of: ":").map { options.join[..<$0] }
+    return "\(host ?? "tcp://127.0.0.1"):\(port)"
+  }
+
+  // MARK: - Watching
+
+  private func checkSilence() -> Outcome? {
+    guard let welcome else { return nil }
+    let limit = Duration.milliseconds(welcome.silenceMilliseconds)
+    guard MonotonicTime.now - lastHeard > limit else { return nil }
+    options.logger.warning("The coordinator at \(options.join) is gone; waiting for the next")
+    return .rejoin(after: .zero)
+  }
+
+  private func checkCompute() throws {
+    if let failure = status.failure {
+      _ = try send(.refusal(failure))
+      throw WorkerError.assignment(failure.text)
+    }
+    if !saidReady, let ready = status.ready, try send(.ready(ready)) {
+      saidReady = true
+      options.logger.notice(
+        "Holding \(ready.loadedGroups) expert groups, \(ready.residentBytes >> 20) MiB")
+    }
+  }
+}
