@@ -1,0 +1,79 @@
+import Hummingbird
+import Inference
+import Logging
+import NIOCore
+import Synchronization
+
+/// The context of a request: what Hummingbird needs, and the connection it came by.
+struct ServingContext: RequestContext {
+  var coreContext: CoreRequestContextStorage
+  let client: ClientConnection
+
+  init(source: ApplicationRequestContextSource) {
+    coreContext = CoreRequestContextStorage(source: source)
+    client = ClientConnection(channel: source.channel)
+  }
+}
+
+/// The connection of a client that waits for an answer.
+struct ClientConnection: Sendable {
+  private let channel: any Channel
+
+  init(channel: any Channel) {
+    self.channel = channel
+  }
+
+  /// Runs `body` and cancels `generation` as soon as the client goes away.
+  func cancelling<Value>(
+    _ generation: Generation, during body: () async throws -> Value
+  ) async throws -> Value {
+    let watch = try? await channel.pipeline.handler(type: ClientWatch.self).get()
+    watch?.arm { generation.cancel() }
+    defer { watch?.disarm() }
+    return try await body()
+  }
+}
+
+/// Notices that a client has closed its side, even while nothing is read from or written to it.
+///
+/// A client that only ends its sending half counts as gone too: none is known to do that while it
+/// waits for an answer.
+final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendable {
+  typealias InboundIn = NIOAny
+
+  private struct State {
+    var isGone = false
+    var action: (@Sendable () -> Void)?
+  }
+
+  private let state = Mutex(State())
+
+  /// Sets what happens when the client goes, at once if it has gone already.
+  func arm(_ action: @escaping @Sendable () -> Void) {
+    let isGone = state.withLock { state in
+      state.action = action
+      return state.isGone
+    }
+    if isGone { action() }
+  }
+
+  func disarm() { state.withLock { $0.action = nil } }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if case .some(.inputClosed) = event as? ChannelEvent { clientIsGone() }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    clientIsGone()
+    context.fireChannelInactive()
+  }
+
+  private func clientIsGone() {
+    let action = state.withLock { state in
+      state.isGone = true
+      return state.action
+    }
+    action?()
+  }
+}

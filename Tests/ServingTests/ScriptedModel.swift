@@ -1,0 +1,1 @@
+../InferenceTests/ScriptedModel.swift
