@@ -21,6 +21,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 }
 
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(
+  name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+
+/// What the two ends of the wire have in common.
+let cluster: [Target.Dependency] = [
+  "Messages", "Transport", "Placement", "Experts", "Kernels", "ModelFiles", "Telemetry", "Tensors",
+  log,
+]
 
 // Bottom row first: a target may import only what stands above it.
 let package = Package(
@@ -30,6 +40,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", "3.12.0"..<"5.0.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -48,40 +60,53 @@ let package = Package(
     target("Experts", ["Kernels", "ModelFiles", "Tensors"]),
     target("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors"]),
     target("Placement", ["Experts"]),
-    target("Messages", ["CMessages", "Experts", "Placement"]),
+    target(
+      "Messages",
+      ["CMessages", "CProtobufC", "Experts", "Kernels", "ModelFiles", "Placement", "Tensors"]),
     target("Transport", ["CZeroMQ"]),
     target("Telemetry", [.product(name: "Histogram", package: "hdrhistogram-swift")]),
-    target("Worker", ["Messages", "Transport", "Placement", "Experts", "Kernels", "Telemetry", log]),
-    target(
-      "Coordinator",
-      ["Messages", "Transport", "Placement", "Experts", "Kernels", "Telemetry", log]),
-    target("Inference", ["DeepSeek", "Tokenization", "Experts", "Telemetry"]),
+    target("Worker", cluster),
+    target("Coordinator", cluster),
+    target("Inference", ["DeepSeek", "Tokenization", "Experts", "Tensors"]),
     target(
       "Serving",
-      ["Inference", "Tokenization", .product(name: "Hummingbird", package: "hummingbird"), log]),
+      [
+        "Inference", "Tokenization", "ModelFiles", hummingbird, nioCore, log,
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ]),
     .executableTarget(
       name: "conclave",
       dependencies: [
         "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "ModelFiles", "Placement",
         "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization", "Worker", log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       resources: [.copy("Resources/conclave-demo-q8_0.gguf")], swiftSettings: swift),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swift),
     tests("Kernels", ["Tensors"]),
     tests("ModelFiles", ["Tensors"]),
-    tests("Synthesis", ["ModelFiles"]),
+    tests("Synthesis", ["Kernels", "ModelFiles", "Tensors"]),
     tests("Tokenization", ["ModelFiles"]),
     tests("Experts", ["Kernels", "ModelFiles", "Tensors"]),
     tests("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors"]),
-    tests("Placement", ["Experts"]),
-    tests("Messages", ["CMessages", "Experts", "Placement"]),
-    tests("Transport"),
-    tests("Coordinator", ["Worker", "Experts", "Kernels", "ModelFiles", "Messages", "Transport"]),
-    tests("Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles"]),
-    tests("Serving", ["Inference"]),
-    .testTarget(name: "ClusterTests", dependencies: ["conclave", "TestSupport"], swiftSettings: swift),
+    tests("Placement", ["Experts", "Tensors"]),
+    tests("Messages", ["Experts", "ModelFiles", "Placement"]),
+    tests("Transport", ["CZeroMQ"]),
+    tests("Coordinator", ["Worker", "CZeroMQ"] + cluster),
+    tests(
+      "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors"]),
+    tests(
+      "Serving",
+      [
+        "Inference", "Tokenization", "ModelFiles", "Tensors", hummingbird, nioCore, lifecycle, log,
+        .product(name: "HummingbirdTesting", package: "hummingbird"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
+    .testTarget(
+      name: "ClusterTests", dependencies: ["conclave", "TestSupport"], swiftSettings: swift),
     .testTarget(name: "TidyTests", dependencies: ["TestSupport"], swiftSettings: swift),
   ],
   cLanguageStandard: .c11

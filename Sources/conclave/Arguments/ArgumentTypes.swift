@@ -1,0 +1,21 @@
+public import ArgumentParser
+public import Kernels
+public import Synthesis
+public import Tokenization
+
+// Types of other targets that stand on the command line by their names.
+
+extension KernelVariant: ExpressibleByArgument {}
+extension ChatFormat: ExpressibleByArgument {}
+extension Quantization: ExpressibleByArgument {}
+
+extension Geometry: ExpressibleByArgument {
+  /// Nil unless it is the name of a public model.
+  public init?(argument: String) {
+    guard let geometry = Geometry.named(argument) else { return nil }
+    self = geometry
+  }
+
+  /// The names that exist, for help and errors.
+  public static var allValueStrings: [String] { all.map(\.name) }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+
+/// Where the routed experts are.
+struct ClusterArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Start this many worker processes on this machine. (default: none, all in this process)",
+      valueName: "count"))
+  var workers: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Wait for workers here, for example tcp://127.0.0.1:7400; needs --expect.",
+      valueName: "address"))
+  var listen: String?
+
+  @Option(help: ArgumentHelp("How many workers to wait for.", valueName: "count"))
+  var expect: Int?
+
+  @Option(
+    name: .customLong("join-timeout"),
+    help: ArgumentHelp("Seconds to wait for all workers to be ready.", valueName: "seconds"))
+  var joinTimeout = 600
+
+  @Option(
+    name: .customLong("combine-timeout"),
+    help: ArgumentHelp("Seconds to wait for a worker's reply.", valueName: "seconds"))
+  var combineTimeout = 30.0
+
+  static let maximumCount = 256
+
+  mutating func validate() throws {
+    if let workers, !(0...Self.maximumCount).contains(workers) {
+      throw ValidationError("--workers must be from 0 to \(Self.maximumCount), not \(workers)")
+    }
+    if let expect, !(1...Self.maximumCount).contains(expect) {
+      throw ValidationError("--expect must be from 1 to \(Self.maximumCount), not \(expect)")
+    }
+    if workers != nil, listen != nil {
+      throw ValidationError("--workers and --listen exclude each other; give one of them")
+    }
+    if listen != nil, expect == nil {
+      throw ValidationError("--listen needs --expect, the number of workers to wait for")
+    }
+    if expect != nil, listen == nil {
+      throw ValidationError("--expect needs --listen, the address to wait at")
+    }
+    if let listen { try Address.validate(listen, option: "--listen") }
+    guard (1...86_400).contains(joinTimeout) else {
+      throw ValidationError("--join-timeout must be from 1 to 86400 seconds, not \(joinTimeout)")
+    }
+    guard (0.01...86_400).contains(combineTimeout) else {
+      throw ValidationError(
+        "--combine-timeout must be from 0.01 to 86400 seconds, not \(combineTimeout)")
+    }
+  }
+
+  /// What the options mean together.
+  var kind: Kind {
+    if let listen, let expect { return .remote(address: listen, count: expect) }
+    guard let workers, workers > 0 else { return .none }
+    return .local(count: workers)
+  }
+
+  /// Where routed experts run.
+  enum Kind: Equatable {
+    case none
+    case local(count: Int)
+    case remote(address: String, count: Int)
+  }
+}
+
+/// Addresses of the cluster, as the command line takes them.
+enum Address {
+  /// Checks the form `tcp://HOST:PORT`; whether it can be used shows when it is used.
+  static func validate(_ text: String, option: String) throws {
+    let parts = text.dropFirst("tcp://".count).split(
+      separator: ":", omittingEmptySubsequences: false)
+    let port = parts.last.flatMap { Int($0) }
+    guard text.hasPrefix("tcp://"), parts.count >= 2, let port, (0...65_535).contains(port),
+      !parts[0].isEmpty
+    else {
+      throw ValidationError("\(option) must look like tcp://HOST:PORT, not \(text)")
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import ArgumentParser
+
+/// `HOST:PORT`, where the HTTP API listens.
+struct HTTPAddress: ExpressibleByArgument, CustomStringConvertible {
+  let host: String
+  let port: Int
+
+  var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+  /// Nil unless the text is a host, a colon and a port; IPv6 hosts stand in brackets.
+  init?(argument: String) {
+    guard let colon = argument.lastIndex(of: ":"),
+      let port = Int(argument[argument.index(after: colon)...]), (0...65_535).contains(port)
+    else { return nil }
+    var host = argument[..<colon]
+    if host.hasPrefix("["), host.hasSuffix("]") {
+      host = host.dropFirst().dropLast()
+    } else if host.contains(":") {
+      return nil
+    }
+    guard !host.isEmpty else { return nil }
+    self.host = String(host)
+    self.port = port
+  }
+}

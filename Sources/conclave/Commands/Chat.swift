@@ -1,0 +1,43 @@
+import ArgumentParser
+import Inference
+import Tokenization
+
+/// A conversation in the terminal.
+struct Chat: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Holds a conversation.",
+    discussion: """
+      One line is one message. \(ChatLine.explanation) Ctrl-C ends the answer that is being written; at \
+      the prompt it ends the conversation, as the end of the input does.
+      """)
+
+  @Argument(help: "A GGUF file or a Hugging Face folder.")
+  var model: String
+
+  @Option(help: ArgumentHelp("What the model is told first.", valueName: "text"))
+  var system: String?
+
+  @Option(
+    name: .customLong("chat-format"),
+    help: ArgumentHelp(
+      "The format, instead of the one that the model asks for.", valueName: "format"))
+  var chatFormat: ChatFormat?
+
+  @OptionGroup(title: "Sampling") var samplingArguments: SamplingArguments
+  @OptionGroup(title: "Model") var modelArguments: ModelArguments
+  @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
+  @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
+
+  /// Varied enough for conversation; the makers of the V2 models recommend it.
+  static let defaultTemperature: Float = 0.3
+
+  func run() throws {
+    try ModelSession.withSession(
+      model, modelArguments, clusterArguments, computeArguments
+    ) { session in
+      let conversation = try Conversation(
+        session, format: chatFormat, system: system, options: samplingArguments)
+      try conversation.run()
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import ArgumentParser
+import Inference
+import Tokenization
+
+/// Continues a prompt.
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Continues a text, streamed as it comes.",
+    discussion: """
+      Without --temperature the most probable token is taken each time. Ctrl-C ends the answer, \
+      prints the summary and exits with 130.
+      """)
+
+  @Argument(help: "A GGUF file or a Hugging Face folder.")
+  var model: String
+
+  @OptionGroup(title: "Prompt") var promptArguments: PromptArguments
+
+  @Flag(help: "Print one JSON object when the answer is complete.")
+  var json = false
+
+  @OptionGroup(title: "Sampling") var samplingArguments: SamplingArguments
+  @OptionGroup(title: "Model") var modelArguments: ModelArguments
+  @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
+  @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
+
+  func run() throws {
+    let summary = try ModelSession.withSession(
+      model, modelArguments, clusterArguments, computeArguments
+    ) { session in
+      let prompt = try promptArguments.encode(with: session.tokenizer())
+      return try answer(prompt, in: session)
+    }
+    if summary.finishReason == .cancelled { throw Interrupted() }
+  }
+
+  private func answer(
+    _ prompt: [TokenID], in session: ModelSession
+  ) throws -> GenerationSummary {
+    let request = GenerationRequest(
+      prompt: prompt, maxTokens: samplingArguments.maxTokens,
+      sampling: samplingArguments.parameters(defaultTemperature: 0),
+      stopStrings: samplingArguments.stop, stopTokens: try session.tokenizer().stopTokens)
+    var answer = AnswerWriter(streams: !json)
+    let interrupts = Interrupts()
+    defer { interrupts.release() }
+    let summary = try answer.write(request, with: session.makeGenerator(), interrupts)
+    if json {
+      try Output.json([
+        "text": .string(answer.text), "tokens": .integers(answer.tokens),
+        "promptTokens": .integer(summary.promptTokens),
+        "prefillTokensPerSecond": .number(summary.prefillTokensPerSecond),
+        "decodeTokensPerSecond": .number(summary.decodeTokensPerSecond),
+        "finishReason": .string(summary.finishReason.rawValue),
+        "seed": .unsigned(summary.seed),
+      ])
+    }
+    Terminal.note(Style.notes.dim(summary.line(isRandom: request.sampling.temperature > 0)))
+    return summary
+  }
+}

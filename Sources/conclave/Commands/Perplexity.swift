@@ -1,0 +1,60 @@
+import ArgumentParser
+import Inference
+import Tokenization
+
+/// How well a model predicts a text.
+struct Perplexity: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measures how well a model predicts a text.",
+    discussion: """
+      The text is cut into windows of tokens, each run with one begin-of-sequence token in front; \
+      every token of a window counts. Lower is better; 1 is certainty.
+      """)
+
+  @Argument(help: "A GGUF file or a Hugging Face folder.")
+  var model: String
+
+  @Option(help: ArgumentHelp("The text, in UTF-8.", valueName: "file"))
+  var file: String
+
+  @Option(help: ArgumentHelp("Tokens in a window, without the one in front.", valueName: "tokens"))
+  var window = 511
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  @OptionGroup(title: "Model") var modelArguments: ModelArguments
+  @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
+  @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
+
+  mutating func validate() throws {
+    guard (1...1_048_576).contains(window) else {
+      throw ValidationError("--window must be from 1 to 1048576 tokens, not \(window)")
+    }
+  }
+
+  func run() throws {
+    let text = try TextFile.read(file)
+    let result = try ModelSession.withSession(
+      model, modelArguments, clusterArguments, computeArguments
+    ) { session in
+      let tokenizer = try session.tokenizer()
+      let tokens = tokenizer.encode(text, addBOS: false)
+      let bar = ProgressBar("measuring")
+      defer { bar.finish() }
+      return try session.makeGenerator(capacity: window + 1).perplexity(
+        of: tokens, window: window, bos: tokenizer.bos
+      ) { count, _ in
+        bar.update(Double(count) / Double(tokens.count))
+      }
+    }
+    if json {
+      try Output.json([
+        "perplexity": .number(result.value), "tokens": .integer(result.tokens),
+        "window": .integer(window),
+      ])
+    } else {
+      try Output.line("perplexity \(result.value) over \(result.tokens) tokens")
+    }
+  }
+}

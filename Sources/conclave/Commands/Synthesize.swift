@@ -1,0 +1,48 @@
+import ArgumentParser
+import Synthesis
+
+/// Writes a model file with random weights.
+struct Synthesize: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes a model file with the shape of a public model and random weights.",
+    discussion: """
+      For sizing a cluster before downloading anything: memory and speed are those of the real \
+      model, the text is noise.
+      """)
+
+  @Argument(help: "The public model whose shape to take.")
+  var geometry: Geometry
+
+  @Argument(help: "The GGUF file to write.")
+  var out: String
+
+  @Option(help: ArgumentHelp("Fewer layers than the model has.", valueName: "count"))
+  var layers: Int?
+
+  @Option(help: ArgumentHelp("How weights are stored.", valueName: "type"))
+  var quantization = Quantization.q4KM
+
+  @Option(help: ArgumentHelp("Other weights.", valueName: "number"))
+  var seed: UInt64 = 1
+
+  @Flag(help: "Replace a file that exists.")
+  var force = false
+
+  mutating func validate() throws {
+    if let layers, !(1...1000).contains(layers) {
+      throw ValidationError("--layers must be from 1 to 1000, not \(layers)")
+    }
+  }
+
+  func run() throws {
+    if !force, TextFile.exists(out) {
+      throw CommandFailure("\(out): exists; give another name, or --force to replace it")
+    }
+    let bar = ProgressBar("writing \(out)")
+    defer { bar.finish() }
+    let model = layers.map { geometry.withLayers($0) } ?? geometry
+    try synthesize(model, quantization: quantization, seed: seed, to: out) { bar.update($0) }
+    bar.finish()
+    Terminal.note("\(out): \(Quantity.bytes(model.fileByteCount(quantization)))")
+  }
+}

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Foundation
+import Logging
+import ModelFiles
+import Worker
+
+/// The worker daemon.
+struct WorkerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker",
+    abstract: "Joins a coordinator and computes experts for it.",
+    discussion: """
+      A worker needs no copy of the model: without --model it receives its experts from the \
+      coordinator. It ends when the coordinator ends the cluster.
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "The coordinator's address, for example tcp://192.168.1.10:7400.", valueName: "address"))
+  var join: String
+
+  @Option(
+    help: ArgumentHelp(
+      "This machine's copy of the model: only this worker's experts are read from it.",
+      valueName: "path"))
+  var model: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Memory for experts, for example 20GiB. (default: most of what is free)", valueName: "size"))
+  var memory: ByteCount?
+
+  @Option(help: ArgumentHelp("What the coordinator calls this worker.", valueName: "name"))
+  var name: String?
+
+  @Flag(
+    name: .customLong("end-with-input"),
+    help: ArgumentHelp("End when standard input is closed.", visibility: .hidden))
+  var endsWithInput = false
+
+  @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
+
+  mutating func validate() throws {
+    try Address.validate(join, option: "--join")
+    if let name, name.isEmpty || name.utf8.count > 128 {
+      throw ValidationError("--name must have 1 to 128 bytes")
+    }
+  }
+
+  func run() throws {
+    var options = WorkerOptions(
+      join: join, memoryBudget: memory?.bytes ?? MachineMemory.forExperts,
+      kernels: try computeArguments.makeKernels(), cores: computeArguments.threadCount,
+      model: try model.map { try ModelArchive.open($0) },
+      software: Conclave.configuration.version, logger: .command(endsWithInput ? .critical : .info))
+    options.endsWithStandardInput = endsWithInput
+    options.measuresBandwidth = !endsWithInput  // equal machines need no comparing
+    if let name { options.name = name }
+    let daemon = WorkerDaemon(options)
+    // Ctrl-C reaches all processes of a terminal; a local worker leaves it to its parent.
+    if endsWithInput { signal(SIGINT, SIG_IGN) }
+    let interrupts = Interrupts(endsWithInput ? [SIGTERM] : [SIGINT, SIGTERM])
+    defer { interrupts.release() }
+    interrupts.onSignal { daemon.stop() }
+    try daemon.run()
+  }
+}

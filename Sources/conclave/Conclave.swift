@@ -1,0 +1,41 @@
+import ArgumentParser
+
+/// The `conclave` command.
+@main
+struct Conclave: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "conclave",
+    abstract: "Runs DeepSeek mixture-of-experts models across machines too small for them.",
+    discussion: """
+      MODEL is a GGUF file (the first part of a split one) or a folder in Hugging Face format.
+      Results go to standard output, progress to standard error. The exit status is 0 on success, \
+      64 when the arguments are wrong, 130 after Ctrl-C, and 1 for everything else.
+      """,
+    version: "0.1.0",
+    groupedSubcommands: [
+      CommandGroup(name: "Start here:", subcommands: [Demo.self]),
+      CommandGroup(
+        name: "Run a model:",
+        subcommands: [Generate.self, Chat.self, Serve.self, WorkerCommand.self]),
+      CommandGroup(
+        name: "Look inside:",
+        subcommands: [Inspect.self, Tokenize.self, Logits.self, Perplexity.self]),
+      CommandGroup(
+        name: "Measure:", subcommands: [Latency.self, Bench.self, Synthesize.self]),
+    ])
+
+  /// Parses the arguments, runs the command and ends the process with its status.
+  static func main() async {
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    do {
+      var command = try parseAsRoot(arguments)
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      Ending(of: error, arguments: arguments).exit()
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+
+/// How the process ends after an error: a status, and what is said about it.
+struct Ending {
+  let status: Int32
+  /// Help and version text, for standard output.
+  private(set) var text = ""
+  /// The one line for standard error.
+  private(set) var line = ""
+
+  init(of error: any Error, arguments: [String]) {
+    if error is Interrupted {
+      status = 130
+      return
+    }
+    let code = Conclave.exitCode(for: error)
+    switch code {
+    case .success:
+      status = 0
+      text = Conclave.fullMessage(for: error)
+    case .validationFailure:
+      status = 64
+      let command = Self.commandName(in: arguments)
+      line = Self.oneLine(Conclave.message(for: error)) + "; see `\(command) --help`"
+    default:
+      status = 1
+      line = Self.oneLine("\(error)")
+    }
+  }
+
+  /// Says what there is to say, and ends the process.
+  func exit() -> Never {
+    if !text.isEmpty { try? Output.write(text.hasSuffix("\n") ? text : text + "\n") }
+    if !line.isEmpty { Terminal.note("conclave: \(line)") }
+    Foundation.exit(status)
+  }
+
+  /// `conclave` and the subcommand that was meant, as far as there is one.
+  private static func commandName(in arguments: [String]) -> String {
+    let names =
+      Conclave.configuration.subcommands
+      + Conclave.configuration.groupedSubcommands
+      .flatMap(\.subcommands)
+    guard let first = arguments.first, names.contains(where: { $0._commandName == first }) else {
+      return "conclave"
+    }
+    return "conclave \(first)"
+  }
+
+  /// The text in one line, without what would move the cursor of a terminal.
+  static func oneLine(_ text: String) -> String {
+    var line = ""
+    for part in text.split(whereSeparator: \.isNewline) {
+      let words = part.trimmingCharacters(in: .whitespaces)
+      guard !words.isEmpty else { continue }
+      let isItem = words.hasPrefix("- ")  // of a list of values that are possible
+      line += line.isEmpty ? "" : isItem && !line.hasSuffix(":") ? ", " : " "
+      line += isItem ? String(words.dropFirst(2)) : words
+    }
+    line.unicodeScalars.removeAll { $0.properties.generalCategory == .control }
+    while line.hasSuffix(".") { line.removeLast() }
+    return line
+  }
+}
+
+/// The user pressed Ctrl-C, or somebody asked the process to end; what there was to say is said.
+struct Interrupted: Error {}
+
+/// What went wrong in the command itself, as the one line that the user sees.
+struct CommandFailure: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ description: String) { self.description = description }
+}

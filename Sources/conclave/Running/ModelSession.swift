@@ -1,0 +1,118 @@
+import DeepSeek
+import Experts
+import Foundation
+import Inference
+import Kernels
+import ModelFiles
+import Tensors
+import Tokenization
+
+/// A loaded model with its experts in place, here or on workers.
+final class ModelSession {
+  typealias Generator = TextGenerator<DeepSeekLanguageModel>
+
+  let archive: ModelArchive
+  let configuration: ModelConfiguration
+  let kernels: Kernels
+  /// The workers; nil when everything is in this process.
+  let cluster: ClusterSession?
+  private let model: DeepSeekLanguageModel
+  private let ownTokenizer: Tokenizer?
+  private let arguments: ModelArguments
+
+  /// Loads a model, and workers with their experts if there are to be any.
+  init(
+    _ path: String, _ modelArguments: ModelArguments, _ clusterArguments: ClusterArguments,
+    _ computeArguments: ComputeArguments
+  ) throws {
+    let archive = try ModelArchive.open(path)
+    let configuration = try ModelConfiguration(archive, rule: modelArguments.routing.rule)
+    ownTokenizer = try Self.tokenizer(of: archive)
+    let kernels = try computeArguments.makeKernels()
+    let catalog = try configuration.expertShape().map {
+      try ExpertCatalog(archive: archive, shape: $0)
+    }
+    let cluster = try ClusterSession(
+      clusterArguments, computeArguments, archive: archive, catalog: catalog, kernels: kernels,
+      maxRows: modelArguments.stepTokens)
+    let trunk = try Self.loading("loading the model") { progress in
+      try DeepSeekModel(
+        archive, kernels: kernels, routing: modelArguments.routing.rule,
+        maxStepRows: modelArguments.stepTokens, progress: progress)
+    }
+    var experts: (any ExpertBackend)?
+    if let cluster {
+      experts = try cluster.gather()
+    } else if let catalog {
+      experts = try Self.loading("loading experts") { progress in
+        try LocalExperts(loading: catalog, kernels: kernels, progress: progress)
+      }
+    }
+    model = DeepSeekLanguageModel(trunk, experts: experts)
+    arguments = modelArguments
+    self.archive = archive
+    self.configuration = configuration
+    self.kernels = kernels
+    self.cluster = cluster
+  }
+
+  private static func loading<Value>(
+    _ title: String, _ load: ((Double) -> Void) throws -> Value
+  ) throws -> Value {
+    let bar = ProgressBar(title)
+    defer { bar.finish() }
+    return try load { bar.update($0) }
+  }
+
+  /// Runs `body` with a session and closes it whatever happens.
+  static func withSession<Value>(
+    _ path: String, _ modelArguments: ModelArguments, _ clusterArguments: ClusterArguments,
+    _ computeArguments: ComputeArguments, _ body: (ModelSession) throws -> Value
+  ) throws -> Value {
+    let session = try ModelSession(path, modelArguments, clusterArguments, computeArguments)
+    defer { session.close() }
+    return try body(session)
+  }
+
+  /// Lets the workers go.
+  func close() { cluster?.close() }
+
+  /// Equal for equal answers: the model and how it is computed.
+  var fingerprint: String { "\(archive.digest)".prefix(16) + "-" + kernels.numericsProfile }
+}
+
+// MARK: - Text
+
+extension ModelSession {
+  /// The tokenizer of a GGUF file is part of it and is checked with it; that of a folder is a file
+  /// beside the weights, which runs over token ids can do without.
+  private static func tokenizer(of archive: ModelArchive) throws -> Tokenizer? {
+    guard case .huggingFace = archive.container else { return try Tokenizer(archive) }
+    return try? Tokenizer(archive)
+  }
+
+  /// The model's tokenizer; throws when there is none.
+  func tokenizer() throws -> Tokenizer { try ownTokenizer ?? Tokenizer(archive) }
+
+  /// A generator with room for `--context` tokens.
+  func makeGenerator(reusesPrefix: Bool = false, capacity: Int? = nil) throws -> Generator {
+    let context =
+      capacity ?? arguments.context
+      ?? min(configuration.contextLength, ModelArguments.defaultContextLimit)
+    return try Generator(
+      model, tokenizer: tokenizer(), contextLength: context, reusesPrefix: reusesPrefix)
+  }
+
+  /// The logits of every position; tokens are taken as they are.
+  func logits(of tokens: [TokenID], onRow: (Span<Float>) throws -> Void) throws {
+    let cache = try model.makeCache(capacity: tokens.count)
+    let limit = min(model.maxStepRows, 64)  // bounds the memory of large vocabularies
+    var rows = FloatMatrix(rows: min(limit, tokens.count), columns: model.vocabularySize)
+    for start in stride(from: 0, to: tokens.count, by: rows.rows) {
+      let range = start..<min(start + rows.rows, tokens.count)
+      try model.forward(
+        tokens.span.extracting(range), cache: cache, wanted: .all, logits: &rows)
+      for row in 0..<range.count { try onRow(rows.row(row)) }
+    }
+  }
+}

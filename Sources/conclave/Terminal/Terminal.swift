@@ -1,0 +1,48 @@
+import Foundation
+
+/// What is known about the terminal, and plain lines on standard error.
+enum Terminal {
+  /// Whether people watch standard error, so that a moving line makes sense.
+  static let showsProgress = isatty(STDERR_FILENO) == 1 && !isDumb
+  /// Whether people watch standard output.
+  static let showsResults = isatty(STDOUT_FILENO) == 1
+  /// Whether a person types.
+  static let hasKeyboard = isatty(STDIN_FILENO) == 1
+
+  private static let environment = ProcessInfo.processInfo.environment
+  private static let isDumb = environment["TERM"] ?? "dumb" == "dumb"
+  /// NO_COLOR (no-color.org): any value turns colours off.
+  static let allowsColour = !isDumb && (environment["NO_COLOR"] ?? "").isEmpty
+
+  /// Columns of the terminal; 80 where there is none.
+  static var width: Int {
+    Int(environment["COLUMNS"] ?? "").map { min(max($0, 40), 200) } ?? 80
+  }
+
+  /// Writes a line to standard error.
+  static func note(_ line: String) { error(line + "\n") }
+
+  /// Writes text to standard error; if that fails there is nobody left to tell.
+  static func error(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
+  }
+}
+
+/// How text stands out; on a stream that shows no colours nothing is added.
+struct Style {
+  let isOn: Bool
+
+  /// For results.
+  static let results = Style(isOn: Terminal.showsResults && Terminal.allowsColour)
+  /// For progress and summaries on standard error.
+  static let notes = Style(isOn: Terminal.showsProgress && Terminal.allowsColour)
+
+  func bold(_ text: String) -> String { wrap(text, "1") }
+  func dim(_ text: String) -> String { wrap(text, "2") }
+  func accent(_ text: String) -> String { wrap(text, "36") }
+  func good(_ text: String) -> String { wrap(text, "32") }
+
+  private func wrap(_ text: String, _ code: String) -> String {
+    isOn && !text.isEmpty ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text
+  }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension ClusterTests {
+  /// The JSON fields that other programs rely on, and known answers of the demo model.
+  @Suite struct Contract {
+    private func object(_ arguments: [String], input: String = "") throws -> [String: Any] {
+      let ended = try ConclaveCommand.run(arguments + ["--json"], input: input)
+      try #require(ended.status == 0, "\(ended.errors)")
+      return try ended.json()
+    }
+
+    @Test func `inspect names what a model is made of`() throws {
+      let model = try object(["inspect", Fixtures.demoModel])
+      #expect(model["architecture"] as? String == "deepseek2")
+      #expect(model["layers"] as? Int == 6)
+      #expect(model["experts"] as? Int == 24)
+      let parameters = try #require(model["parameters"] as? Int)
+      let routed = try #require(model["routedParameters"] as? Int)
+      #expect(routed == 5 * 24 * 3 * 256 * 64)
+      #expect((8_900_000...9_000_000).contains(parameters))
+    }
+
+    @Test func `tokenize gives ids that generate takes`() throws {
+      let call = ["tokenize", Fixtures.demoModel]
+      let text = "What is 551 + 56?"
+      let with = try object(call, input: text)
+      let without = try object(call + ["--no-bos"], input: text)
+      let tokens = try #require(with["tokens"] as? [Int])
+      #expect(without["tokens"] as? [Int] == Array(tokens.dropFirst()))
+      let plain = try ConclaveCommand.run(call, input: text)
+      #expect(plain.text == tokens.map(String.init).joined(separator: ",") + "\n")
+    }
+
+    @Test func `logits has a row for each position`() throws {
+      let result = try object([
+        "logits", Fixtures.path("gguf/v2-lite-like.gguf"), "--tokens", "1,2,3",
+      ])
+      let rows = try #require(result["logits"] as? [[Double]])
+      #expect(rows.count == 3)
+      #expect(Set(rows.map(\.count)).count == 1)
+    }
+
+    @Test(arguments: [
+      ("What is 551 + 56?", "607"), ("What is a mixture of experts?", "expert"),
+      ("Spell the word melon.", "m"),
+    ])
+    func `known questions have known answers`(question: String, answer: String) throws {
+      let result = try object([
+        "generate", Fixtures.demoModel, "--chat", "--prompt", question, "--max-tokens", "80",
+      ])
+      let text = try #require(result["text"] as? String)
+      #expect(text.contains(answer))
+      #expect((result["tokens"] as? [Int])?.isEmpty == false)
+      #expect((result["promptTokens"] as? Int ?? 0) > 5)
+      #expect((result["prefillTokensPerSecond"] as? Double ?? 0) > 0)
+      #expect((result["decodeTokensPerSecond"] as? Double ?? 0) > 0)
+    }
+
+    @Test func `plain text and JSON agree`() throws {
+      let call = ["generate", Fixtures.demoModel, "--chat", "--prompt", "What is 6 + 540?"]
+      let text = try #require(try object(call)["text"] as? String)
+      #expect(try ConclaveCommand.run(call).text == text + "\n")
+    }
+
+    @Test func `perplexity of held-out text is the reference's`() throws {
+      let file = Fixtures.path("demo-model/heldout_stories.txt")
+      let result = try object([
+        "perplexity", Fixtures.demoModel, "--file", file, "--window", "255", "--workers", "2",
+      ])
+      let perplexity = try #require(result["perplexity"] as? Double)
+      #expect(abs(perplexity / 2.220_525_7 - 1) < 0.01)
+      #expect(result["tokens"] as? Int == 9619)
+    }
+
+    @Test func `latency reports every link and size`() throws {
+      let result = try object([
+        "latency", "--workers", "2", "--sizes", "1KiB,16KiB", "--count", "50",
+      ])
+      let links = try #require(result["links"] as? [[String: Any]])
+      #expect(links.count == 4)
+      for link in links {
+        #expect(link["worker"] is String)
+        let percentiles = ["p50", "p90", "p99", "max"].compactMap { link[$0] as? Double }
+        #expect(percentiles.count == 4)
+        #expect(percentiles == percentiles.sorted())
+        #expect((percentiles.first ?? 0) > 0)
+      }
+      #expect(Set(links.compactMap { $0["payloadBytes"] as? Int }) == [1024, 16384])
+    }
+
+    @Test func `bench gives medians and spread`() throws {
+      let result = try object([
+        "bench", Fixtures.demoModel, "--prompt-tokens", "64", "--generate-tokens", "16",
+        "--repetitions", "3",
+      ])
+      for field in ["prefillTokensPerSecond", "decodeTokensPerSecond"] {
+        let rate = try #require(result[field] as? [String: Any])
+        let values = ["minimum", "median", "maximum"].compactMap { rate[$0] as? Double }
+        #expect(values.count == 3)
+        #expect(values == values.sorted())
+      }
+    }
+
+    @Test func `a synthesized model runs`() throws {
+      let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).gguf").path
+      defer { try? FileManager.default.removeItem(atPath: path) }
+      #expect(
+        try ConclaveCommand.run([
+          "synthesize", "moonlight", path, "--layers", "2", "--quantization", "q4_0",
+        ]).status == 0)
+      let result = try object(["generate", path, "--tokens", "1,2,3", "--max-tokens", "2"])
+      #expect((result["tokens"] as? [Int])?.isEmpty == false)
+    }
+
+    @Test func `chat keeps a conversation without a terminal`() throws {
+      let input =
+        "My name is Bruno.\nWhat is my name?\n/reset\n/nonsense\nWhat is 6 + 540?\n/exit\n"
+      let ended = try ConclaveCommand.run(
+        ["chat", Fixtures.demoModel, "--temperature", "0"], input: input)
+      #expect(ended.status == 0)
+      let answers = ended.text.split(separator: "\n")
+      #expect(answers.count == 3)
+      #expect(answers.dropFirst().first?.contains("Bruno") == true)
+      #expect(answers.last?.contains("546") == true)
+      #expect(ended.errors.contains("/nonsense"))
+    }
+
+    @Test func `the demo answers three questions and sums up`() throws {
+      let ended = try ConclaveCommand.run(["demo"], environment: ["NO_COLOR": "1"])
+      #expect(ended.status == 0, "\(ended.errors)")
+      let text = ended.text
+      #expect(text.contains("What is a mixture of experts?"))
+      #expect(text.contains("607"))
+      for word in ["tokens/s", "p50", "p99", "worker 0", "worker 1", "experts"] {
+        #expect(text.contains(word), "\(word)")
+      }
+      #expect(!text.contains("\u{1B}"))
+    }
+  }
+}

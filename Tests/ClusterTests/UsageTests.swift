@@ -1,0 +1,133 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension ClusterTests {
+  /// Exit codes and the words of errors.
+  @Suite struct Usage {
+    static let model = Fixtures.path("gguf/v2-lite-like.gguf")
+
+    @Test(arguments: [
+      (
+        ["generate"],
+        "conclave: Missing expected argument '<model>'; see `conclave generate --help`"
+      ),
+      (
+        ["generate", "m", "--prompt", "a", "--tokens", "1"],
+        "conclave: --prompt, --prompt-file and --tokens exclude each other; give one of them; see"
+          + " `conclave generate --help`"
+      ),
+      (
+        ["generate", "m"],
+        "conclave: there is nothing to continue; give --prompt, --prompt-file or --tokens; see"
+          + " `conclave generate --help`"
+      ),
+      (
+        ["generate", "m", "--prompt", "a", "--temperature", "3"],
+        "conclave: --temperature must be from 0 to 2, not 3; see `conclave generate --help`"
+      ),
+      (
+        ["generate", "m", "--prompt", "a", "--max-tokens", "0"],
+        "conclave: --max-tokens must be 1 or more, not 0; see `conclave generate --help`"
+      ),
+      (
+        ["logits", "m", "--tokens", "1", "--threads", "0"],
+        "conclave: --threads must be from 1 to 1024, not 0; see `conclave logits --help`"
+      ),
+      (
+        ["logits", "m", "--tokens", "1", "--workers", "2", "--listen", "tcp://127.0.0.1:7400"],
+        "conclave: --workers and --listen exclude each other; give one of them; see"
+          + " `conclave logits --help`"
+      ),
+      (
+        ["logits", "m", "--tokens", "1", "--listen", "tcp://127.0.0.1:7400"],
+        "conclave: --listen needs --expect, the number of workers to wait for; see"
+          + " `conclave logits --help`"
+      ),
+      (
+        ["worker", "--join", "localhost"],
+        "conclave: --join must look like tcp://HOST:PORT, not localhost; see"
+          + " `conclave worker --help`"
+      ),
+      (
+        ["serve", "m", "--http", "nowhere"],
+        "conclave: --http must look like HOST:PORT, not nowhere; see `conclave serve --help`"
+      ),
+      (["frobnicate"], "conclave: Unexpected argument 'frobnicate'; see `conclave --help`"),
+    ])
+    func `wrong arguments are exit 64 and one line`(arguments: [String], line: String) throws {
+      #expect(try ConclaveCommand.failure(arguments, status: 64) == line)
+    }
+
+    @Test(arguments: [
+      ["logits", "m", "--tokens", "1,x"], ["logits", "m", "--tokens", ""],
+      ["logits", "m", "--tokens", "99999999999999999999"], ["logits", "m"],
+      ["logits", "m", "--tokens", "1", "--routing", "random"],
+      ["logits", "m", "--tokens", "1", "--kernels", "sse"],
+      ["logits", "m", "--tokens", "1", "--workers", "-1"],
+      ["logits", "m", "--tokens", "1", "--workers", "1000000"],
+      ["generate", "m", "--prompt", "a", "--seed", "-1"],
+      ["generate", "m", "--prompt", "a", "--top-p", "nan"],
+      ["generate", "m", "--prompt", "a", "--context", "99999999999"],
+      ["worker", "--join", "tcp://h:1", "--memory", "lots"],
+      ["worker", "--join", "tcp://h:1", "--memory", "0"], ["worker"],
+      ["bench", "m", "--repetitions", "0"], ["perplexity", "m"],
+      ["perplexity", "m", "--file", "f", "--window", "0"], ["synthesize", "no-model", "out"],
+      ["latency", "--count", "0"], ["inspect"], ["inspect", "m", "--no-such-flag"],
+    ])
+    func `bad usage is exit 64 and one line`(arguments: [String]) throws {
+      let line = try ConclaveCommand.failure(arguments, status: 64)
+      #expect(line.hasPrefix("conclave: "))
+      #expect(line.hasSuffix("--help`"))
+    }
+
+    @Test func `help is exit 0 for every command`() throws {
+      let commands = [
+        "demo", "inspect", "tokenize", "logits", "generate", "chat", "perplexity", "worker",
+        "serve", "latency", "bench", "synthesize",
+      ]
+      for arguments in [["--help"], ["--version"]] + commands.map({ [$0, "--help"] }) {
+        let ended = try ConclaveCommand.run(arguments)
+        #expect(ended.status == 0)
+        #expect(ended.errors.isEmpty)
+        #expect(!ended.output.isEmpty)
+      }
+    }
+
+    @Test func `ids that the model does not have are exit 1`() throws {
+      for call in ["logits", "generate"] {
+        for id in ["1000000", "-1"] {
+          let line = try ConclaveCommand.failure([call, Self.model, "--tokens=\(id)"])
+          #expect(line.contains("token \(id) "))
+          #expect(line.contains("vocabulary"))
+        }
+      }
+    }
+
+    @Test func `a vocabulary-only file is tokenized, inspected, and not run`() throws {
+      let path = Fixtures.path("tokenizer/ggml-vocab-deepseek-llm.gguf")
+      let tokens = try ConclaveCommand.run(["tokenize", path, "--json"], input: "Hello").json()
+      #expect((tokens["tokens"] as? [Int])?.first == 100_000)
+      #expect(try ConclaveCommand.run(["inspect", path]).status == 0)
+      let line = try ConclaveCommand.failure(["logits", path, "--tokens", "1"])
+      #expect(line.contains("vocabulary"))
+    }
+
+    @Test func `a prompt longer than the context is one line`() throws {
+      let line = try ConclaveCommand.failure([
+        "generate", Self.model, "--tokens", "1,2,3,4,5", "--context", "4",
+      ])
+      #expect(line.contains("context of 4"))
+    }
+
+    @Test func `a full disk is an error`() throws {
+      guard FileManager.default.fileExists(atPath: "/dev/full") else { return }
+      let script = "exec \"$0\" inspect \"$1\" > /dev/full"
+      let process = try ChildProcess(
+        "/bin/sh", ["-c", script, ConclaveCommand.path, Self.model])
+      let ended = process.wait()
+      #expect(ended.status == 1)
+      #expect(ended.errorLines.count == 1)
+    }
+  }
+}
