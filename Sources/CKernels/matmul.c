@@ -4,9 +4,8 @@
 #include "formats.h"
 
 enum {
-  ROW_TILE = 64,     // activation rows of one kernel call: their accumulators stay in L1
-  DECODE_ROWS = 64,  // more where a panel is decoded first
-  DECODE_COLUMNS = 256,
+  ROW_TILE = 64,         // activation rows of one kernel call: their accumulators stay in L1
+  DECODE_COLUMNS = 256,  // decoded at a time: whole blocks, and a tile that fits L1
   CHAINS = 4,
   SCALE_BLOCK = 128  // F8_E4M3: rows and columns that share a scale
 };
@@ -103,43 +102,44 @@ static void multiply_floats(const ck_plan *plan, const ck_task *task, size_t fro
   }
 }
 
-// Decodes columns [from, from + count) of a raw panel into a float panel.
-static void decode_columns(const ck_task *task, size_t panel, size_t from, size_t count,
-                           float *decoded) {
-  size_t row_bytes = ck_row_bytes(task->format, task->columns);
-  const uint8_t *raw = task->panels + panel * task->panel_bytes;
-  raw += task->format == F8_E4M3 ? from : ck_row_bytes(task->format, from);
-  size_t scale_columns = (task->columns + SCALE_BLOCK - 1) / SCALE_BLOCK;
-  for (size_t lane = 0; lane < CK_LANES; lane++) {
-    float row[DECODE_COLUMNS];
-    ck_decode(task->format, raw + lane * row_bytes, count, row);
-    if (task->block_scales != NULL && panel * CK_LANES + lane < task->rows) {
-      const float *scales =
-          task->block_scales + (panel * CK_LANES + lane) / SCALE_BLOCK * scale_columns;
-      for (size_t c = 0; c < count; c++) row[c] *= scales[(from + c) / SCALE_BLOCK];
-    }
-    for (size_t c = 0; c < count; c++) decoded[CK_LANES * c + lane] = row[c];
+static ck_decoder *decoder(const ck_kernels *kernels, uint32_t format) {
+  if (format == Q2_K) return kernels->decode_q2_k;
+  return format == Q3_K ? kernels->decode_q3_k : kernels->decode_f8_e4m3;
+}
+
+// The factors of a panel's rows, one per 128 columns, or NULL.
+static const float *panel_scales(const ck_task *task, size_t panel) {
+  if (task->block_scales == NULL) return NULL;
+  size_t per_row = (task->columns + SCALE_BLOCK - 1) / SCALE_BLOCK;
+  return task->block_scales + panel * CK_LANES / SCALE_BLOCK * per_row;
+}
+
+// A panel × some rows: decode some columns, multiply them, and so on.
+static void multiply_decoded(const ck_kernels *k, const ck_task *task, size_t panel,
+                             const float **rows, size_t count, float *state) {
+  _Alignas(64) float tile[DECODE_COLUMNS * CK_LANES];
+  const uint8_t *start = task->panels + panel * task->panel_bytes;
+  const float *scales = panel_scales(task, panel);
+  size_t step = scales == NULL ? DECODE_COLUMNS : SCALE_BLOCK;
+  for (size_t column = 0; column < task->columns; column += step) {
+    size_t width = task->columns - column < step ? task->columns - column : step;
+    float factor = scales == NULL ? 1 : scales[column / SCALE_BLOCK];
+    decoder(k, task->format)(start, column, width, factor, tile);
+    k->f32((const uint8_t *)tile, width, rows, count, state);
+    for (size_t r = 0; r < count; r++) rows[r] += width;
   }
 }
 
 static void multiply_decoding(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
-  const ck_kernels *k = plan->kernels;
-  const float *rows[DECODE_ROWS];
-  _Alignas(64) float state[DECODE_ROWS * CHAINS * CK_LANES], results[DECODE_ROWS * CK_LANES];
-  _Alignas(64) float decoded[DECODE_COLUMNS * CK_LANES];
+  const float *rows[ROW_TILE];
+  _Alignas(64) float state[ROW_TILE * CHAINS * CK_LANES], results[ROW_TILE * CK_LANES];
   for (size_t panel = from; panel < to; panel++)
-    for (size_t first = 0; first < task->row_count; first += DECODE_ROWS) {
-      size_t count = task->row_count - first < DECODE_ROWS ? task->row_count - first : DECODE_ROWS;
+    for (size_t first = 0; first < task->row_count; first += ROW_TILE) {
+      size_t count = task->row_count - first < ROW_TILE ? task->row_count - first : ROW_TILE;
       float_pointers(plan, task, first, count, rows);
       memset(state, 0, count * CHAINS * CK_LANES * sizeof(float));
-      for (size_t column = 0; column < task->columns; column += DECODE_COLUMNS) {
-        size_t width = task->columns - column;
-        if (width > DECODE_COLUMNS) width = DECODE_COLUMNS;
-        decode_columns(task, panel, column, width, decoded);
-        k->f32((const uint8_t *)decoded, width, rows, count, state);
-        for (size_t r = 0; r < count; r++) rows[r] += width;
-      }
-      k->fold_chains(state, count, results);
+      multiply_decoded(plan->kernels, task, panel, rows, count, state);
+      plan->kernels->fold_chains(state, count, results);
       scatter(plan, task, panel, first, count, results);
     }
 }

@@ -401,3 +401,77 @@ static void fold_chains(const float *state, size_t count, float *out) {
     v_store(out + CK_LANES * r, v_add(even, v_add(v_load(chains + 32), v_load(chains + 48))));
   }
 }
+
+// ---------------------------------------------------------------- formats decoded while
+// multiplying
+
+// Columns [column, column + count) of a panel as floats, a column's sixteen lanes adjacent: what
+// `f32_kernel` takes. Each weight has the bits of reference decoding.
+
+INLINE v16f shifted_bits(v16i word, int shift, int mask) {
+  return v_from_int(i_and(i_shr(word, shift), i_set1(mask)));
+}
+
+// Words of a super-block: 4 of scales and minima (4 bits each), 16 of codes.
+static void decode_q2_k(const uint8_t *panel, size_t column, size_t count, float factor,
+                        float *tile) {
+  (void)count, (void)factor;
+  const uint8_t *block = panel + column / 256 * 21 * 64, *words = block + 64;
+  v16f d = load_halves(block), dmin = load_halves(block + 32);
+  for (int j = 0; j < 16; j++) {  // sixteen columns with one scale
+    v16i scales = load_word(words, (size_t)j / 4);
+    v16f scale = v_mul(d, shifted_bits(scales, 8 * (j % 4), 15));
+    v16f minimum = v_mul(dmin, shifted_bits(scales, 8 * (j % 4) + 4, 15));
+    for (int i = 0; i < 16; i++) {
+      v16i codes = load_word(words, 4 + 8 * (size_t)(j / 8) + 4 * (size_t)(j % 2) + (size_t)i / 4);
+      v16f code = shifted_bits(codes, 8 * (i % 4) + 2 * (j % 8 / 2), 3);
+      v_store(tile + CK_LANES * (16 * j + i), v_sub(v_mul(scale, code), minimum));
+    }
+  }
+}
+
+// The 6-bit scale of sixteen columns of Q3_K, from the three words of all scales.
+INLINE v16f q3_k_scale(const uint8_t *words, int j) {
+  v16i low = i_shr(load_word(words, (size_t)(j % 8) / 4), 8 * (j % 4) + (j < 8 ? 0 : 4));
+  v16i high = i_shr(load_word(words, 2), 8 * (j % 4) + 2 * (j / 4));
+  v16i scale = i_or(i_and(low, i_set1(15)), i_shl(i_and(high, i_set1(3)), 4));
+  return v_from_int(i_sub(scale, i_set1(32)));
+}
+
+// Words of a super-block: 8 of upper bits, 16 of lower bits, 3 of scales.
+static void decode_q3_k(const uint8_t *panel, size_t column, size_t count, float factor,
+                        float *tile) {
+  (void)count, (void)factor;
+  single_place at = single_at(panel, column / 256, 27);
+  v16f d = load_halves(at.halves);
+  for (int j = 0; j < 16; j++) {
+    v16f scale = v_mul(d, q3_k_scale(word_at(at.words, 24), j));
+    for (int i = 0; i < 16; i++) {
+      size_t word = 4 * (size_t)(j % 2) + (size_t)i / 4;
+      v16i low = load_word(at.words, 8 + 8 * (size_t)(j / 8) + word);
+      v16i high = load_word(at.words, word);
+      low = i_and(i_shr(low, 8 * (i % 4) + 2 * (j % 8 / 2)), i_set1(3));
+      high = i_and(i_shr(high, 8 * (i % 4) + j / 2), i_set1(1));
+      v16i code = i_sub(i_or(low, i_shl(high, 2)), i_set1(4));
+      v_store(tile + CK_LANES * (16 * j + i), v_mul(scale, v_from_int(code)));
+    }
+  }
+}
+
+// F8_E4M3: exponent and mantissa moved to a float's place make the value divided by 2^120,
+// subnormals included; the largest code is no number.
+INLINE v16f float_from_e4m3(v16i code) {
+  v16f small = v_from_bits(i_shl(i_and(code, i_set1(0x7f)), 20));
+  v16f magnitude = v_mul(small, v_set1(0x1p120f));
+  magnitude = v_select_less(v_set1(448), magnitude, v_set1(__builtin_nanf("")), magnitude);
+  return v_from_bits(i_or(v_bits(magnitude), i_shl(i_and(code, i_set1(0x80)), 24)));
+}
+
+static void decode_f8_e4m3(const uint8_t *panel, size_t column, size_t count, float factor,
+                           float *tile) {
+  for (size_t c = 0; c < count; c++) {
+    v16i codes = load_word(panel, (column + c) / 4);
+    v16f weight = float_from_e4m3(i_shr(codes, 8 * (int)((column + c) % 4)));
+    v_store(tile + CK_LANES * c, v_mul(weight, v_set1(factor)));
+  }
+}

@@ -50,6 +50,10 @@ static block_layout layout_of(uint32_t format) {
       return (block_layout){256, 176, 0, 2, 4, 43, AS_IS, NULL};
     case Q6_K:
       return (block_layout){256, 210, 208, 1, 0, 52, AS_IS, q6_k_order};
+    case Q2_K:
+      return (block_layout){256, 84, 80, 2, 0, 20, AS_IS, NULL};
+    case Q3_K:
+      return (block_layout){256, 110, 108, 1, 0, 27, AS_IS, NULL};
     case IQ4_XS:
       return (block_layout){256, 136, 0, 2, 4, 33, AS_IS, NULL};
     default:
@@ -72,32 +76,20 @@ static size_t element_bytes(uint32_t format) {
   }
 }
 
-// Bytes of a row of the block formats that are decoded on the fly.
-static size_t raw_row_bytes(uint32_t format, size_t columns) {
-  switch (format) {
-    case Q2_K:
-      return columns / 256 * 84;
-    case Q3_K:
-      return columns / 256 * 110;
-    case Q8_1:
-      return columns / 32 * 36;
-    case Q8_K:
-      return columns / 256 * 292;
-    default:
-      return 0;
-  }
+bool ck_decodes_on_the_fly(uint32_t format) {
+  return format == Q2_K || format == Q3_K || format == F8_E4M3;
 }
 
-bool ck_takes_int8(uint32_t format) { return layout_of(format).elements != 0; }
-
-bool ck_decodes_on_the_fly(uint32_t format) {
-  return format == F8_E4M3 || raw_row_bytes(format, 256) != 0;
+bool ck_takes_int8(uint32_t format) {
+  return layout_of(format).elements != 0 && !ck_decodes_on_the_fly(format);
 }
 
 size_t ck_row_bytes(uint32_t format, size_t columns) {
   block_layout layout = layout_of(format);
   if (layout.elements != 0) return columns / layout.elements * layout.bytes;
-  return element_bytes(format) * columns + raw_row_bytes(format, columns);
+  if (format == Q8_1) return columns / 32 * 36;
+  if (format == Q8_K) return columns / 256 * 292;
+  return element_bytes(format) * columns;
 }
 
 size_t ck_panel_bytes(uint32_t format, size_t columns) {
@@ -107,9 +99,8 @@ size_t ck_panel_bytes(uint32_t format, size_t columns) {
     size_t headers = layout.halves == 2 ? blocks : (blocks + 1) / 2;
     return 64 * (headers + blocks * layout.words);
   }
-  if (format == BF16) return (columns + 1) / 2 * 64;
-  size_t bytes = CK_LANES * ck_row_bytes(format, columns);
-  return (bytes + 63) / 64 * 64;
+  if (format == F16) return (columns + 1) / 2 * 64;
+  return (ck_row_bytes(format, columns) + 3) / 4 * 64;
 }
 
 // Offsets in the panel of block `index`: of its halves and of its words.
@@ -193,7 +184,8 @@ static void pack_blocks(block_layout layout, size_t columns, const uint8_t *raw,
   }
 }
 
-// F32, F16 and BF16: sixteen elements of a column are adjacent (of two columns for BF16).
+// Without blocks: sixteen elements of a column are adjacent, of two columns for BF16 and of four
+// for F8_E4M3.
 static void pack_floats(uint32_t format, size_t columns, const uint8_t *raw, size_t row_count,
                         uint8_t *panel) {
   const uint8_t *rows[CK_LANES];
@@ -206,11 +198,10 @@ static void pack_floats(uint32_t format, size_t columns, const uint8_t *raw, siz
   }
   size_t words = row_bytes / 4;
   pack_words(rows, row_count, words, 0, NULL, panel);
-  if (row_bytes % 4 != 0) {  // BF16 with an odd last column
-    memset(panel + 64 * words, 0, 64);
-    for (size_t r = 0; r < row_count; r++)
-      memcpy(panel + 64 * words + 4 * r, rows[r] + 4 * words, 2);
-  }
+  if (row_bytes % 4 == 0) return;
+  memset(panel + 64 * words, 0, 64);  // the rest of an odd row
+  for (size_t r = 0; r < row_count; r++)
+    memcpy(panel + 64 * words + 4 * r, rows[r] + 4 * words, row_bytes % 4);
 }
 
 void ck_pack_panel(uint32_t format, size_t columns, const uint8_t *rows, size_t row_count,
@@ -218,10 +209,6 @@ void ck_pack_panel(uint32_t format, size_t columns, const uint8_t *rows, size_t 
   block_layout layout = layout_of(format);
   if (layout.elements != 0) {
     pack_blocks(layout, columns, rows, row_count, panel);
-  } else if (ck_decodes_on_the_fly(format)) {
-    size_t bytes = row_count * ck_row_bytes(format, columns);
-    memcpy(panel, rows, bytes);
-    memset(panel + bytes, 0, ck_panel_bytes(format, columns) - bytes);
   } else {
     pack_floats(format, columns, rows, row_count, panel);
   }
@@ -248,8 +235,6 @@ void ck_unpack_row(uint32_t format, size_t columns, const uint8_t *panel, size_t
   if (layout.elements != 0) {
     for (size_t b = 0; b < columns / layout.elements; b++)
       unpack_block(layout, b, panel, lane, row + b * layout.bytes);
-  } else if (ck_decodes_on_the_fly(format)) {
-    memcpy(row, panel + lane * row_bytes, row_bytes);
   } else if (format == F16) {
     for (size_t c = 0; c < columns; c++) memcpy(row + 2 * c, panel + 32 * c + 2 * lane, 2);
   } else {

@@ -171,6 +171,16 @@ INLINE v16i nearest(v16f a) {
 
 INLINE v16f clamp(v16f a, float limit) { return v_min(v_max(a, v_set1(-limit)), v_set1(limit)); }
 
+// The scale under which fixed codes come closest to the values (least squares), as a half; the
+// first scale where that is no finite half.
+static uint16_t refit_scale(v16f a, v16f b, v16i codes_a, v16i codes_b, uint16_t first) {
+  v16f ca = v_from_int(codes_a), cb = v_from_int(codes_b);
+  float square = v_fold(v_fma(ca, ca, v_mul(cb, cb)));
+  if (first == 0 || first == 0x7bff || square == 0) return first;
+  uint16_t best = half_from_float(v_fold(v_fma(a, ca, v_mul(b, cb))) / square);
+  return best < 0x7c00 ? best : first;
+}
+
 static void encode_int8(const float *x, size_t columns, int8_t *codes, uint16_t *scales) {
   for (size_t at = 0; at < columns; at += CK_BLOCK) {
     v16f a = v_load(x + at), b = v_load(x + at + STEP);
@@ -179,9 +189,11 @@ static void encode_int8(const float *x, size_t columns, int8_t *codes, uint16_t 
     if (half >= 0x7c00) half = 0x7bff;  // 65504: codes are clamped
     float scale = float_from_half(half);
     v16f inverse = v_set1(half == 0 ? 0.0f : 1.0f / scale);
-    i_store_s8(codes + at, nearest(clamp(v_mul(a, inverse), 127.0f)));
-    i_store_s8(codes + at + STEP, nearest(clamp(v_mul(b, inverse), 127.0f)));
-    scales[at / CK_BLOCK] = half;
+    v16i codes_a = nearest(clamp(v_mul(a, inverse), 127.0f));
+    v16i codes_b = nearest(clamp(v_mul(b, inverse), 127.0f));
+    i_store_s8(codes + at, codes_a);
+    i_store_s8(codes + at + STEP, codes_b);
+    scales[at / CK_BLOCK] = refit_scale(a, b, codes_a, codes_b, half);
   }
 }
 

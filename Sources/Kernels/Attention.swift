@@ -106,6 +106,8 @@ public struct AttentionPlan: ~Copyable {
     var job = unsafe makeJob(kernels)
     place(queries, &out)
     let units = unsafe cut(&job, threads: kernels.team.threadCount)
+    let products = unsafe rows.reduce(0) { unsafe $0 + $1.length } * shape.heads * shape.keyWidth
+    let wakes = products > 1 << 20
     let partFloats = ck_attention_part(shape.valueWidth)
     if workspace.columns < partCount * partFloats {
       workspace = FloatMatrix(rows: 1, columns: partCount * partFloats)
@@ -114,10 +116,10 @@ public struct AttentionPlan: ~Copyable {
     unsafe rows.withUnsafeBufferPointer { rows in
       unsafe job.rows = rows.baseAddress
       unsafe withUnsafeMutablePointer(to: &job) { job in
-        unsafe kernels.team.run(chunks: units, context: job) { context, unit in
+        unsafe kernels.team.run(chunks: units, context: job, wakes: wakes) { context, unit in
           unsafe ck_attend_unit(context.assumingMemoryBound(to: ck_attention_job.self), unit)
         }
-        unsafe kernels.team.run(chunks: rows.count, context: job) { context, row in
+        unsafe kernels.team.run(chunks: rows.count, context: job, wakes: false) { context, row in
           unsafe ck_merge_row(context.assumingMemoryBound(to: ck_attention_job.self), row)
         }
       }

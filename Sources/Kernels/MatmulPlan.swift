@@ -116,6 +116,7 @@ public struct MatmulPlan: ~Copyable {
 
 extension MatmulPlan {
   private static let smallestChunk = 48 << 10  // bytes, or what takes as long
+  private static let wakingCost = 400 << 10  // worth waking a helper, in bytes
   private static let chunksPerThread = 6
   private static let productsPerByte = 12  // multiplications that take as long as reading a byte
 
@@ -125,8 +126,8 @@ extension MatmulPlan {
     return unsafe max(task.panel_bytes, products / productsPerByte)
   }
 
-  /// Cuts the products into chunks of panels of about equal cost; returns how many.
-  private mutating func cut(threads: Int) -> Int {
+  /// Cuts the products into chunks of panels of about equal cost; returns how many, and the cost.
+  private mutating func cut(threads: Int) -> (chunks: Int, cost: Int) {
     var total = 0
     for index in unsafe tasks.indices {
       total += unsafe Self.cost(tasks[index]) * ((tasks[index].rows + 15) / 16)
@@ -140,18 +141,20 @@ extension MatmulPlan {
       unsafe tasks[index].chunk_panels = size
       chunks += (panels + size - 1) / size
     }
-    return chunks
+    return (chunks, total)
   }
 
   mutating func run(with kernels: Kernels) {
-    let chunks = cut(threads: kernels.team.threadCount)
+    let (chunks, cost) = cut(threads: kernels.team.threadCount)
     unsafe tasks.withUnsafeBufferPointer { tasks in
       unsafe indices.withUnsafeBufferPointer { indices in
         var plan = unsafe ck_plan(
           kernels: kernels.table, tasks: tasks.baseAddress, indices: indices.baseAddress,
           task_count: tasks.count)
         unsafe withUnsafeMutablePointer(to: &plan) { plan in
-          unsafe kernels.team.run(chunks: chunks, context: plan) { context, chunk in
+          unsafe kernels.team.run(
+            chunks: chunks, context: plan, wakes: cost > Self.wakingCost
+          ) { context, chunk in
             unsafe ck_run_chunk(context.assumingMemoryBound(to: ck_plan.self), chunk)
           }
         }

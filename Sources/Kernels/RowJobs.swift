@@ -3,6 +3,8 @@ internal import CKernels
 extension Kernels {
   /// Elements that are worth a chunk of their own.
   private static let chunkElements = 16384
+  /// Elements that are worth waking a helper.
+  private static let wakingElements = 131_072
 
   /// Runs a row operation, in parallel when it is large enough.
   @unsafe
@@ -13,7 +15,9 @@ extension Kernels {
     unsafe job.columns = columns
     unsafe job.chunk_rows = chunkRows
     unsafe withUnsafeMutablePointer(to: &job) { job in
-      unsafe team.run(chunks: (rows + chunkRows - 1) / chunkRows, context: job, body)
+      unsafe team.run(
+        chunks: (rows + chunkRows - 1) / chunkRows, context: job,
+        wakes: rows * columns > Self.wakingElements, body)
     }
   }
 }

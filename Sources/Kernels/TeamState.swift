@@ -48,14 +48,14 @@ final class TeamState: @unchecked Sendable {
 
   func unlock() { locked.store(false, ordering: .releasing) }
 
-  func run(chunks: Int, context: UnsafeMutableRawPointer, _ job: TeamJob) {
+  func run(chunks: Int, context: UnsafeMutableRawPointer, wakes: Bool, _ job: TeamJob) {
     unsafe self.job = job
     unsafe self.context = context
     chunkCount = chunks
     nextChunk.store(0, ordering: .relaxed)
     let opened = (control.load(ordering: .relaxed) / Self.number &+ 1) << 32 | Self.open
     control.store(opened, ordering: .sequentiallyConsistent)
-    for helper in 0..<min(helpers, chunks - 1) { wake(helper) }
+    if wakes { for helper in 0..<min(helpers, chunks - 1) { wake(helper) } }
     unsafe takeChunks(context, job)
     waitForHelpers()
   }

@@ -6,7 +6,7 @@ extension ThreadTeam {
     withoutActuallyEscaping(body) { body in
       var body = body
       unsafe withUnsafeMutablePointer(to: &body) { pointer in
-        unsafe run(chunks: count, context: pointer) { context, chunk in
+        unsafe run(chunks: count, context: pointer, wakes: true) { context, chunk in
           unsafe context.assumingMemoryBound(to: ((Int) -> Void).self).pointee(chunk)
         }
       }

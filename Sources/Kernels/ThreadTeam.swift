@@ -34,13 +34,16 @@ public final class ThreadTeam: Sendable {
   /// Runs chunks 0 ..< `chunks` and returns when all are done.
   ///
   /// A call while another thread's job is running does its own chunks alone.
+  ///
+  /// - wakes: whether the job takes longer than waking a helper (some 10 µs); a shorter one is
+  ///   shared only with helpers that are still awake.
   @unsafe
-  func run(chunks: Int, context: UnsafeMutableRawPointer, _ job: TeamJob) {
+  func run(chunks: Int, context: UnsafeMutableRawPointer, wakes: Bool, _ job: TeamJob) {
     guard chunks > 1, !threads.isEmpty, shared.tryLock() else {
       for chunk in 0..<chunks { unsafe job(context, chunk) }
       return
     }
-    unsafe shared.run(chunks: chunks, context: context, job)
+    unsafe shared.run(chunks: chunks, context: context, wakes: wakes, job)
     shared.unlock()
   }
 }

@@ -17,7 +17,6 @@ final class ChildProcess: @unchecked Sendable {  // used by one test at a time
     let wallTime: Duration
     /// User and system time: what the process itself did, however busy the machine is.
     let processorTime: Duration
-    let maxResidentBytes: Int
 
     var text: String { String(decoding: output, as: UTF8.self) }
     var errorLines: [String] {
@@ -105,8 +104,7 @@ final class ChildProcess: @unchecked Sendable {  // used by one test at a time
     while !reap(options: 0) {}
     return ended
       ?? Ended(
-        status: -1, output: Data(), errors: "", wallTime: .zero, processorTime: .zero,
-        maxResidentBytes: 0)
+        status: -1, output: Data(), errors: "", wallTime: .zero, processorTime: .zero)
   }
 
   private func reap(options: Int32) -> Bool {
@@ -119,8 +117,7 @@ final class ChildProcess: @unchecked Sendable {  // used by one test at a time
       status: Int(status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)),
       output: (try? Data(contentsOf: folder.appending(path: "out"))) ?? Data(),
       errors: errorsSoFar, wallTime: ContinuousClock.now - start,
-      processorTime: Self.duration(usage.ru_utime) + Self.duration(usage.ru_stime),
-      maxResidentBytes: Int(usage.ru_maxrss) * 1024)
+      processorTime: Self.duration(usage.ru_utime) + Self.duration(usage.ru_stime))
     return true
   }
 

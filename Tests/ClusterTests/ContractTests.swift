@@ -108,7 +108,7 @@ extension ClusterTests {
       defer { try? FileManager.default.removeItem(atPath: path) }
       #expect(
         try ConclaveCommand.run([
-          "synthesize", "moonlight", path, "--layers", "2", "--quantization", "q4_0",
+          "synthesize", "deepseek-coder-1.3b", path, "--layers", "1", "--quantization", "q4_0",
         ]).status == 0)
       let result = try object(["generate", path, "--tokens", "1,2,3", "--max-tokens", "2"])
       #expect((result["tokens"] as? [Int])?.isEmpty == false)

@@ -14,14 +14,20 @@ struct SeededGenerator: RandomNumberGenerator {
     return z ^ (z >> 31)
   }
 
+  /// An even float of the range; of our own, so that no library decides the bits.
+  mutating func float(in range: ClosedRange<Float> = -1...1) -> Float {
+    let unit = Float(next() >> 40) * 0x1p-24
+    return range.lowerBound + unit * (range.upperBound - range.lowerBound)
+  }
+
   mutating func floats(_ count: Int, in range: ClosedRange<Float> = -1...1) -> [Float] {
-    (0..<count).map { _ in Float.random(in: range, using: &self) }
+    (0..<count).map { _ in float(in: range) }
   }
 
   mutating func matrix(
     rows: Int, columns: Int, in range: ClosedRange<Float> = -1...1
   ) -> FloatMatrix {
-    FloatMatrix(rows: rows, columns: columns) { _, _ in Float.random(in: range, using: &self) }
+    FloatMatrix(rows: rows, columns: columns) { _, _ in float(in: range) }
   }
 
   /// Rows of a format as they stand in a file: random codes, moderate scales, no NaN.
@@ -32,10 +38,10 @@ struct SeededGenerator: RandomNumberGenerator {
     case .bf16: return floats(rows * columns).flatMap { bytes($0.bitPattern >> 16, 2) }
     case .f16: return (0..<rows * columns).flatMap { _ in half() }
     case .f8E4M3:
-      return (0..<byteCount).map { _ in UInt8.random(in: 0...255, using: &self) & 0xf7 }
+      return (0..<byteCount).map { _ in UInt8(truncatingIfNeeded: next()) & 0xf7 }
     default: break
     }
-    var raw = (0..<byteCount).map { _ in UInt8.random(in: 0...255, using: &self) }
+    var raw = (0..<byteCount).map { _ in UInt8(truncatingIfNeeded: next()) }
     for block in stride(from: 0, to: byteCount, by: format.blockByteCount) {
       for offset in format.halfOffsets {
         raw.replaceSubrange(block + offset..<block + offset + 2, with: half())
@@ -45,9 +51,9 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 
   private mutating func half() -> [UInt8] {
-    let exponent = UInt16.random(in: 5...14, using: &self)
-    let rest = UInt16.random(in: 0...1023, using: &self)
-    return bytes(UInt32((Bool.random(using: &self) ? 0x8000 : 0) | exponent << 10 | rest), 2)
+    let bits = UInt32(truncatingIfNeeded: next())
+    let exponent = 5 + (bits >> 16) % 10
+    return bytes(bits & 0x83ff | exponent << 10, 2)
   }
 
   private func bytes(_ value: UInt32, _ count: Int) -> [UInt8] {

@@ -1,4 +1,5 @@
 import Experts
+import Kernels
 import Messages
 import Testing
 

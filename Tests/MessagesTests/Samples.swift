@@ -2,6 +2,7 @@ import Experts
 import Messages
 import ModelFiles
 import Placement
+import Tensors
 
 /// One valid message of each kind, for round trips and mutations.
 enum Samples {

@@ -6,6 +6,14 @@ struct SourceFile: Sendable {
   /// The path from the top of the repository, for example `Sources/Experts/ExpertBank.swift`.
   let path: String
   let lines: [String]
+  /// The lines without comments and without the contents of strings, for rules about code.
+  let code: [String]
+
+  init(path: String, lines: [String]) {
+    self.path = path
+    self.lines = lines
+    code = path.hasSuffix(".swift") ? CodeOnly.lines(of: lines) : []
+  }
 
   /// The folder below `Sources` or `Tests`.
   var target: String {
@@ -16,9 +24,6 @@ struct SourceFile: Sendable {
   var name: String { String(path.split(separator: "/").last ?? "") }
   var isSwift: Bool { path.hasSuffix(".swift") }
   var isGenerated: Bool { path.hasPrefix("Sources/CMessages/") }
-
-  /// The lines without comments and without the contents of strings, for rules about code.
-  var code: [String] { CodeOnly.lines(of: lines) }
 }
 
 /// The repository that the tests were built from.
@@ -33,7 +38,7 @@ enum SourceTree {
     ["README.md", "CONTRIBUTING.md", "Package.swift", ".ci/run"].compactMap(file(at:))
     + files(below: "Sources", suffixes: ["md"]) + files(below: "deploy") + files(below: "proto")
 
-  static var swiftSources: [SourceFile] { sources.filter(\.isSwift) }
+  static let swiftSources = sources.filter(\.isSwift)
 
   static func exists(_ path: String) -> Bool {
     FileManager.default.fileExists(atPath: top.appending(path: path).path)

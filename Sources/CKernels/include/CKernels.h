@@ -32,7 +32,7 @@ size_t ck_row_bytes(uint32_t format, size_t columns);
 // Whether the format has a kernel of its own on int8 activation blocks.
 bool ck_takes_int8(uint32_t format);
 
-// Whether panels hold the file's rows as they are, to be decoded into floats while multiplying.
+// Whether weights are decoded into floats while multiplying.
 bool ck_decodes_on_the_fly(uint32_t format);
 
 // Rearranges up to 16 raw rows, `row_count` of them, into one panel; missing rows become zeros.
@@ -96,12 +96,18 @@ typedef void ck_quantised_kernel(const uint8_t *panel, size_t columns, const ck_
 typedef void ck_float_kernel(const uint8_t *panel, size_t columns, const float *const *rows,
                              size_t count, float *state);
 
+// Columns [column, column + count) of a panel, times `factor`, as a panel of floats. `column` is a
+// multiple of 256 and so is `count`, or for F8_E4M3 of 4 and any.
+typedef void ck_decoder(const uint8_t *panel, size_t column, size_t count, float factor,
+                        float *tile);
+
 // Every function that exists once per instruction set.
 typedef struct ck_kernels {
   const char *name;
   ck_quantised_kernel *q4_0, *q4_1, *q5_0, *q5_1, *q8_0, *iq4_nl;
   ck_quantised_kernel *q4_k, *q5_k, *q6_k, *iq4_xs;
   ck_float_kernel *f32, *f16, *bf16;
+  ck_decoder *decode_q2_k, *decode_q3_k, *decode_f8_e4m3;
   // (a0 + a1) + (a2 + a3) of each row's four chains: count × 16.
   void (*fold_chains)(const float *state, size_t count, float *out);
 

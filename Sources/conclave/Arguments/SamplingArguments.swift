@@ -63,6 +63,10 @@ struct SamplingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("A text that ends the answer; repeatable.", valueName: "text"))
   var stop: [String] = []
 
+  @Flag(
+    name: .customLong("ignore-end"), help: "Go on after the token with which the model ends.")
+  var ignoresEnd = false
+
   mutating func validate() throws {
     guard maxTokens >= 1 else {
       throw ValidationError("--max-tokens must be 1 or more, not \(maxTokens)")
@@ -74,6 +78,11 @@ struct SamplingArguments: ParsableArguments {
       let option = name.rawValue.split(separator: "_").joined(separator: "-")
       throw ValidationError("--\(option) \(problem)")
     }
+  }
+
+  /// The tokens that end an answer.
+  func stopTokens(of tokenizer: Tokenizer) -> Set<TokenID> {
+    ignoresEnd ? [] : tokenizer.stopTokens
   }
 
   /// The parameters as the sampler takes them.

@@ -36,7 +36,7 @@ struct Chat: ParsableCommand {
       model, modelArguments, clusterArguments, computeArguments
     ) { session in
       let conversation = try Conversation(
-        session, format: chatFormat, system: system, options: samplingArguments)
+        session, format: chatFormat, system: system, arguments: samplingArguments)
       try conversation.run()
     }
   }

@@ -40,7 +40,8 @@ struct Generate: ParsableCommand {
     let request = GenerationRequest(
       prompt: prompt, maxTokens: samplingArguments.maxTokens,
       sampling: samplingArguments.parameters(defaultTemperature: 0),
-      stopStrings: samplingArguments.stop, stopTokens: try session.tokenizer().stopTokens)
+      stopStrings: samplingArguments.stop,
+      stopTokens: try samplingArguments.stopTokens(of: session.tokenizer()))
     var answer = AnswerWriter(streams: !json)
     let interrupts = Interrupts()
     defer { interrupts.release() }

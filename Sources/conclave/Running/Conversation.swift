@@ -8,19 +8,19 @@ final class Conversation {
   private let tokenizer: Tokenizer
   private let generator: ModelSession.Generator
   private let format: ChatFormat?
-  private let options: SamplingArguments
+  private let arguments: SamplingArguments
   private var system: String?
   private var turns: [ChatMessage] = []
   private var answered = 0
   private let interrupts = Interrupts()
 
   init(
-    _ session: ModelSession, format: ChatFormat?, system: String?, options: SamplingArguments
+    _ session: ModelSession, format: ChatFormat?, system: String?, arguments: SamplingArguments
   ) throws {
     tokenizer = try session.tokenizer()
     self.format = format
     self.system = system
-    self.options = options
+    self.arguments = arguments
     generator = try session.makeGenerator(reusesPrefix: true)
     _ = try tokenizer.encode(chat: [ChatMessage(.user, "")], format: format)
   }
@@ -67,8 +67,8 @@ final class Conversation {
     let first = system.map { [ChatMessage(.system, $0)] } ?? []
     let request = GenerationRequest(
       prompt: try tokenizer.encode(chat: first + asked, format: format),
-      maxTokens: nil, sampling: options.parameters(defaultTemperature: Chat.defaultTemperature),
-      stopStrings: options.stop, stopTokens: tokenizer.stopTokens)
+      maxTokens: nil, sampling: arguments.parameters(defaultTemperature: Chat.defaultTemperature),
+      stopStrings: arguments.stop, stopTokens: arguments.stopTokens(of: tokenizer))
     do {
       try write(request, asked: asked)
     } catch let error as InferenceError where Terminal.hasKeyboard {
@@ -79,7 +79,7 @@ final class Conversation {
   private func write(_ request: GenerationRequest, asked: [ChatMessage]) throws {
     var request = request
     let room = generator.contextLength - request.prompt.count
-    request.maxTokens = max(1, min(options.maxTokens, room))
+    request.maxTokens = max(1, min(arguments.maxTokens, room))
     var writer = AnswerWriter(streams: true, trimsStart: true)
     let summary = try writer.write(request, with: generator, interrupts)
     if Terminal.hasKeyboard {
