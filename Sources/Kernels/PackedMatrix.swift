@@ -6,7 +6,7 @@ public import Tensors
 /// As large as in its file, up to padding of the last panel. Memory belongs to the arena, which
 /// the matrix keeps alive. Immutable once packed: only then share it.
 @safe
-public struct PackedMatrix: @unchecked Sendable {
+public struct PackedMatrix: @unchecked Sendable {  // written only by `pack`, before it is shared
   /// How elements are stored.
   public let format: ElementFormat
   /// Output width.

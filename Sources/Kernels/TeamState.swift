@@ -9,7 +9,7 @@ internal import Synchronization
 /// open; the caller closes it when no chunk is left and waits for those inside. `job`, `context`
 /// and `chunkCount` are written only when the job is closed and nobody is inside.
 @safe
-final class TeamState: @unchecked Sendable {
+final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   private let control = Atomic<UInt64>(0)
   private let nextChunk = Atomic<Int>(0)
   private let locked = Atomic<Bool>(false)

@@ -70,7 +70,7 @@ public struct FloatMatrix: ~Copyable, @unchecked Sendable {  // `base` is never 
     let raw = unsafe mmap(
       nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let raw = unsafe raw, unsafe raw != MAP_FAILED else {
-      fatalError("no memory for \(byteCount) bytes of activations")
+      preconditionFailure("no memory for \(byteCount) bytes of activations")
     }
     return unsafe raw
   }

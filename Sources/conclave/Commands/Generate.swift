@@ -42,7 +42,7 @@ struct Generate: ParsableCommand {
       sampling: samplingArguments.parameters(defaultTemperature: 0),
       stopStrings: samplingArguments.stop,
       stopTokens: try samplingArguments.stopTokens(of: session.tokenizer()))
-    var answer = AnswerWriter(streams: !json)
+    var answer = AnswerWriter(json ? .silent : .plain)
     let interrupts = Interrupts()
     defer { interrupts.release() }
     let summary = try answer.write(request, with: session.makeGenerator(), interrupts)

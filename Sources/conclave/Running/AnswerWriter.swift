@@ -5,21 +5,30 @@ import Tokenization
 struct AnswerWriter {
   private(set) var text = ""
   private(set) var tokens: [TokenID] = []
-  /// Whether the text is written while it comes, and a line end after it.
-  let streams: Bool
-  /// What stands in front of every line after the first.
-  let indent: String
-  /// Whether blanks before the first word are not shown: models write one after `Assistant:`.
-  let trimsStart: Bool
+  private let layout: Layout
+  private var wrapper: LineWrapper?
   private var hasStarted = false
 
-  init(streams: Bool, indent: String = "", trimsStart: Bool = false) {
-    self.streams = streams
-    self.indent = indent
-    self.trimsStart = trimsStart
+  /// How the text is shown while it comes.
+  enum Layout {
+    /// Not at all: the caller wants all of it at the end.
+    case silent
+    /// As it is.
+    case plain
+    /// Without the blank that models write after `Assistant:`.
+    case trimmed
+    /// The same, broken into lines with this indent.
+    case wrapped(indent: String, width: Int)
   }
 
-  /// - Returns: The summary; its reason is `cancelled` after an interrupt.
+  init(_ layout: Layout) {
+    self.layout = layout
+    if case .wrapped(let indent, let width) = layout {
+      wrapper = LineWrapper(width: width, indent: indent)
+    }
+  }
+
+  /// Runs to the end; the summary's reason is `cancelled` after an interrupt.
   mutating func write<Model: LanguageModel>(
     _ request: GenerationRequest, with generator: TextGenerator<Model>, _ interrupts: Interrupts
   ) throws -> GenerationSummary {
@@ -30,7 +39,8 @@ struct AnswerWriter {
       do { try take(event) } catch { failure = error }
     }
     if let failure { throw failure }
-    if streams { try Output.line() }
+    if case .silent = layout { return summary }
+    try Output.line(wrapper?.finish() ?? "")
     return summary
   }
 
@@ -39,15 +49,20 @@ struct AnswerWriter {
     case .token(let token): tokens.append(token)
     case .text(let piece):
       text += piece
-      if streams { try show(piece) }
+      try show(piece)
     case .finished: break
     }
   }
 
   private mutating func show(_ piece: String) throws {
-    let shown = trimsStart && !hasStarted ? String(piece.drop(while: \.isWhitespace)) : piece
-    hasStarted = hasStarted || !shown.isEmpty
-    try Output.write(shown.replacing("\n", with: "\n" + indent))
+    switch layout {
+    case .silent: return
+    case .plain: try Output.write(piece)
+    case .trimmed, .wrapped:
+      let shown = hasStarted ? piece : String(piece.drop(while: \.isWhitespace))
+      hasStarted = hasStarted || !shown.isEmpty
+      try Output.write(wrapper?.append(shown) ?? shown)
+    }
   }
 }
 

@@ -80,7 +80,7 @@ final class Conversation {
     var request = request
     let room = generator.contextLength - request.prompt.count
     request.maxTokens = max(1, min(arguments.maxTokens, room))
-    var writer = AnswerWriter(streams: true, trimsStart: true)
+    var writer = AnswerWriter(.trimmed)
     let summary = try writer.write(request, with: generator, interrupts)
     if Terminal.hasKeyboard {
       Terminal.note(Style.notes.dim(summary.line(isRandom: request.sampling.temperature > 0)))
