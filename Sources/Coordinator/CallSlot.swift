@@ -60,7 +60,7 @@ final class CallSlot {
     _ reply: ReplyHeader, _ payload: RawSpan, from worker: Int
   ) -> CallTracker.Verdict {
     let layer = LayerIndex(reply.call.layer)
-    let verdict = tracker.take(
+    let verdict = tracker.judge(
       reply, from: worker, byteCount: payload.byteCount,
       rowByteCount: geometry.replyRowByteCount(layer))
     guard verdict == .accept else { return verdict }
@@ -70,6 +70,7 @@ final class CallSlot {
     guard isFinite else { return .garbage("numbers that are not finite") }
     do throws(ExpertError) {
       try sums.accept(payload, for: split.shares[worker])
+      tracker.complete(worker)
       return .accept
     } catch {
       return .garbage("partial sums that do not fit (\(error))")

@@ -1,22 +1,22 @@
-import Messages
+package import Messages
 
 /// One dispatched call: who must answer, what counts as an answer, and who is late.
 ///
 /// Replies and time in, verdicts out; holds no clock and no socket.
-struct CallTracker {
+package struct CallTracker {
   /// What one worker must send.
-  struct Expectation: Equatable {
+  package struct Expectation: Equatable {
     /// Index of the worker's link.
-    let worker: Int
+    package let worker: Int
     /// Partial sums, in the order of the share.
-    let partialCount: Int
+    package let partialCount: Int
     /// Which sending of the call this answers.
-    let attempt: UInt32
-    var isDone = false
+    package let attempt: UInt32
+    package fileprivate(set) var isDone = false
   }
 
   /// What to do with a reply.
-  enum Verdict: Equatable {
+  package enum Verdict: Equatable {
     /// It is the answer.
     case accept
     /// It belongs to no live attempt: drop and count it.
@@ -27,14 +27,14 @@ struct CallTracker {
     case failed(String)
   }
 
-  private(set) var call: Call
-  private(set) var deadline: Duration
-  private(set) var expectations: [Expectation] = []
+  package private(set) var call: Call
+  package private(set) var deadline: Duration
+  package private(set) var expectations: [Expectation] = []
   private let width: Int
   private var format: RowFormat
 
   /// No call yet, for a model of that hidden size.
-  init(width: Int) {
+  package init(width: Int) {
     self.width = width
     call = Call(step: 0, number: 0, layer: 0, attempt: 1)
     deadline = .zero
@@ -42,7 +42,7 @@ struct CallTracker {
   }
 
   /// Starts a call.
-  mutating func begin(_ call: Call, replyFormat: RowFormat, deadline: Duration) {
+  package mutating func begin(_ call: Call, replyFormat: RowFormat, deadline: Duration) {
     self.call = call
     self.deadline = deadline
     format = replyFormat
@@ -50,30 +50,30 @@ struct CallTracker {
   }
 
   /// A worker was sent its share.
-  mutating func expect(worker: Int, partialCount: Int) {
+  package mutating func expect(worker: Int, partialCount: Int) {
     expectations.append(
       Expectation(worker: worker, partialCount: partialCount, attempt: call.attempt))
   }
 
   /// Gives the call up: whatever still comes is stale.
-  mutating func abandon() {
+  package mutating func abandon() {
     call.number = 0
     expectations.removeAll(keepingCapacity: true)
   }
 
   /// Whether every worker has answered.
-  var isComplete: Bool { expectations.allSatisfy(\.isDone) }
+  package var isComplete: Bool { expectations.allSatisfy(\.isDone) }
 
   /// Whether that worker's answer is still missing.
-  func isAwaiting(_ worker: Int) -> Bool {
+  package func isAwaiting(_ worker: Int) -> Bool {
     expectations.contains { $0.worker == worker && !$0.isDone }
   }
 
   /// Whether the call's time is over.
-  func isOverdue(at time: Duration) -> Bool { time > deadline }
+  package func isOverdue(at time: Duration) -> Bool { time > deadline }
 
-  /// Judges the header of a reply, whose payload has `byteCount` bytes; `.accept` marks it done.
-  mutating func take(
+  /// Judges the header of a reply, whose payload has `byteCount` bytes.
+  package func judge(
     _ reply: ReplyHeader, from worker: Int, byteCount: Int, rowByteCount: Int
   ) -> Verdict {
     guard
@@ -95,7 +95,13 @@ struct CallTracker {
     guard !overflow, byteCount == bytes else {
       return .garbage("a payload of \(byteCount) bytes where \(bytes) belong")
     }
-    expectations[index].isDone = true
     return .accept
+  }
+
+  /// That worker's answer was accepted, header and payload.
+  package mutating func complete(_ worker: Int) {
+    for index in expectations.indices where expectations[index].worker == worker {
+      expectations[index].isDone = true
+    }
   }
 }

@@ -23,6 +23,7 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
   private let health = ClusterHealth()
   private let thread = Mutex<ControlThread?>(nil)
   private var attached: [Incarnation: RoutingID] = [:]
+  private var prober: LinkProber?
 
   /// The routed experts on the workers; nil before `gather`, and for a dense model.
   public private(set) var experts: RemoteExperts?
@@ -64,6 +65,9 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
 
   /// The control endpoint that workers join, with the port that was chosen.
   public var endpoint: String { control.endpoint }
+
+  /// The data endpoint, as bound.
+  package var dataEndpoint: String { dataRouter.endpoint }
 
   /// The workers as last known; from any thread.
   public var workers: [WorkerSummary] { health.summaries }
@@ -124,7 +128,6 @@ extension ClusterCoordinator {
   /// The links to all workers that hold something; nil while one is missing.
   private func links() -> [WorkerLink]? {
     var links: [WorkerLink] = []
-    guard model.catalog != nil else { return links }
     for member in control.membership.members {
       guard let peer = attached[member.incarnation] else { return nil }
       links.append(
@@ -136,14 +139,27 @@ extension ClusterCoordinator {
 
   private func serve(_ links: [WorkerLink]) {
     plan = control.membership.plan
+    let socket = DataSocket(dataRouter, model: model.digest, epoch: control.membership.epoch)
+    prober = LinkProber(socket, links: links, timeout: options.combineTimeout)
     if let plan, let geometry = model.catalog?.geometry {
-      let socket = DataSocket(dataRouter, model: model.digest, epoch: control.membership.epoch)
       experts = RemoteExperts(
         socket, links: links, plan: plan, geometry: geometry, kernels: kernels, health: health,
         options: options)
     }
     let running = ControlThread(control, options)
     thread.withLock { $0 = running }
+  }
+
+  /// Measures raw round trips to every worker, one after another, without computation.
+  ///
+  /// Call it after `gather`, from the thread that uses `experts`, while nothing is dispatched.
+  /// - Parameters:
+  ///   - payloadByteCount: Bytes each way, at most 64 MiB.
+  ///   - count: Round trips for each worker, after a few that are not counted.
+  /// - Returns: One result for each worker.
+  /// - Throws: `ClusterError` when a worker is gone or does not echo within the combine timeout.
+  public func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
+    try prober?.probe(payloadByteCount: payloadByteCount, count: count) ?? []
   }
 
   /// Tells the workers that this cluster ends, and ends its control thread.

@@ -15,51 +15,67 @@ public struct ProbeResult: Sendable {
   public let roundTrips: LatencyHistogram
 }
 
-extension RemoteExperts {
-  /// Measures round trips to every worker, one after another; call it between steps.
-  ///
-  /// - Parameters:
-  ///   - payloadByteCount: Bytes each way, at most 64 MiB.
-  ///   - count: Round trips for each worker, after a few that are not counted.
-  /// - Throws: `ClusterError` when a worker does not echo within the combine timeout.
-  public func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
+/// Measures round trips on the data links; used by the thread that owns the data socket.
+final class LinkProber {
+  private static let warmUpCount = 5
+
+  private let socket: DataSocket
+  private let links: [WorkerLink]
+  private let timeout: Duration
+  private var inbox = Multipart()
+  private var probeCount: UInt64 = 0
+
+  init(_ socket: DataSocket, links: [WorkerLink], timeout: Duration) {
+    self.socket = socket
+    self.links = links
+    self.timeout = timeout
+  }
+
+  /// `count` round trips to every worker, one worker after another.
+  func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
     let byteCount = min(max(payloadByteCount, 0), WireLimits.probeByteCount)
-    return try links.indices.map { worker in
+    return try links.map { link in
       var roundTrips = LatencyHistogram()
       for round in 0..<count + Self.warmUpCount {
-        let nanoseconds = try roundTrip(worker, byteCount: byteCount)
+        let nanoseconds = try roundTrip(link, byteCount: byteCount)
         if round >= Self.warmUpCount { roundTrips.record(nanoseconds: nanoseconds) }
       }
       return ProbeResult(
-        worker: links[worker].id, label: links[worker].label, payloadByteCount: byteCount,
-        roundTrips: roundTrips)
+        worker: link.id, label: link.label, payloadByteCount: byteCount, roundTrips: roundTrips)
     }
   }
 
-  private static var warmUpCount: Int { 5 }
-
   /// Nanoseconds from beginning to write a probe until its echo is here.
-  private func roundTrip(_ worker: Int, byteCount: Int) throws -> UInt64 {
+  private func roundTrip(_ link: WorkerLink, byteCount: Int) throws -> UInt64 {
     let start = MonotonicTime.nanoseconds
-    let deadline = MonotonicTime.now + combineTimeout
+    let deadline = MonotonicTime.now + timeout
     probeCount += 1
     let probe = ProbeHeader(number: probeCount, echoByteCount: byteCount, enqueuedAt: start)
     do throws(TransportError) {
       var message = Multipart()
       try message.append(byteCount: 0)
       try message.append(byteCount: byteCount)
-      try socket.send(.probe(probe), &message, to: links[worker])
+      try socket.send(.probe(probe), &message, to: link)
     } catch {
-      throw ClusterError.probe(worker: links[worker].label, reason: error.reason)
+      throw ClusterError.probe(worker: link.label, reason: error.reason)
     }
     while MonotonicTime.now <= deadline {
-      if case .echo(let echo, worker, let arrivedAt) = try receive(timeout: .milliseconds(100)),
-        echo.number == probe.number
-      {
-        return arrivedAt - start
+      guard let sender = try socket.router.receive(&inbox, timeout: .milliseconds(100)) else {
+        if let problem = socket.ping(link) {
+          throw ClusterError.probe(worker: link.label, reason: problem)
+        }
+        continue
+      }
+      let arrivedAt = MonotonicTime.nanoseconds
+      guard sender == link.peer else { continue }
+      switch socket.check(inbox, of: link) {
+      case .echo(let echo) where echo.number == probe.number: return arrivedAt - start
+      case .garbage(let what):
+        throw ClusterError.probe(worker: link.label, reason: "it sent \(what)")
+      case .echo, .reply, .stale: continue
       }
     }
     throw ClusterError.probe(
-      worker: links[worker].label, reason: "no echo came within \(combineTimeout)")
+      worker: link.label, reason: "no echo came within \(timeout)")
   }
 }

@@ -1,25 +1,38 @@
-import Experts
-import Messages
-import ModelFiles
-import Placement
+package import Experts
+package import Messages
+package import ModelFiles
+package import Placement
 
 /// Who belongs to the cluster and how far each worker is: messages and time in, actions out.
 ///
 /// Holds no clock and no socket.
-struct Membership {
+package struct Membership {
   /// What a worker must fulfil and is told.
-  struct Rules {
-    var expectedWorkers: Int
-    var model: ModelDigest
-    var numericsProfile: String
-    var geometry: ExpertGeometry?
-    var dataPort: Int
-    var progressInterval: Duration
-    var silenceLimit: Duration
+  package struct Rules {
+    package var expectedWorkers: Int
+    package var model: ModelDigest
+    package var numericsProfile: String
+    package var geometry: ExpertGeometry?
+    package var dataPort: Int
+    package var progressInterval: Duration
+    package var silenceLimit: Duration
+
+    package init(
+      expectedWorkers: Int, model: ModelDigest, numericsProfile: String,
+      geometry: ExpertGeometry?, dataPort: Int, progressInterval: Duration, silenceLimit: Duration
+    ) {
+      self.expectedWorkers = expectedWorkers
+      self.model = model
+      self.numericsProfile = numericsProfile
+      self.geometry = geometry
+      self.dataPort = dataPort
+      self.progressInterval = progressInterval
+      self.silenceLimit = silenceLimit
+    }
   }
 
   /// How far the cluster is.
-  enum Phase: Equatable {
+  package enum Phase: Equatable {
     case gathering
     case loading
     case serving
@@ -27,45 +40,45 @@ struct Membership {
   }
 
   /// What the caller has to do.
-  enum Action: Equatable {
+  package enum Action: Equatable {
     case send(ControlMessage.Body, to: Incarnation)
     case note(String)
     case lost(WorkerID, reason: String)
   }
 
   /// One worker of the cluster.
-  struct Member: Equatable {
-    let id: WorkerID
-    let incarnation: Incarnation
-    let hello: Hello
-    var lastHeard: Duration
-    var units: [PlacementUnit] = []
-    var progress: Progress?
-    var isReady = false
-    var lostReason: String?
+  package struct Member: Equatable {
+    package let id: WorkerID
+    package let incarnation: Incarnation
+    package let hello: Hello
+    package fileprivate(set) var lastHeard: Duration
+    package fileprivate(set) var units: [PlacementUnit] = []
+    package fileprivate(set) var progress: Progress?
+    package fileprivate(set) var isReady = false
+    package fileprivate(set) var lostReason: String?
 
     /// What lines for people call the worker.
-    var label: String { "\(id) (\(hello.name))" }
+    package var label: String { "\(id) (\(hello.name))" }
   }
 
-  let rules: Rules
-  private(set) var phase = Phase.gathering
-  private(set) var members: [Member] = []
-  private(set) var plan: PlacementPlan?
-  private(set) var epoch = Epoch(rawValue: 0)
+  package let rules: Rules
+  package private(set) var phase = Phase.gathering
+  package private(set) var members: [Member] = []
+  package private(set) var plan: PlacementPlan?
+  package private(set) var epoch = Epoch(rawValue: 0)
   private var joinedCount: UInt32 = 0
 
-  init(_ rules: Rules) { self.rules = rules }
+  package init(_ rules: Rules) { self.rules = rules }
 
   /// The member of that incarnation, unless it is lost.
-  func member(_ incarnation: Incarnation) -> Member? {
+  package func member(_ incarnation: Incarnation) -> Member? {
     members.first { $0.incarnation == incarnation && $0.lostReason == nil }
   }
 
   // MARK: - Messages
 
   /// Takes in a message of a worker.
-  mutating func handle(
+  package mutating func handle(
     _ body: ControlMessage.Body, from incarnation: Incarnation, at time: Duration
   ) -> [Action] {
     guard let index = members.firstIndex(where: { $0.incarnation == incarnation }),
@@ -116,7 +129,7 @@ struct Membership {
         "the worker computes by numerics profile \(hello.numericsProfile), the coordinator by "
           + "\(rules.numericsProfile); run the same release of conclave on every machine")
     }
-    if let digest = hello.modelDigest, digest != rules.model {
+    if let digest = hello.modelDigest, digest != rules.model, rules.geometry != nil {
       return Refusal(
         .model,
         "the worker's model file has digest \(digest.brief), the coordinator's "
@@ -168,11 +181,11 @@ struct Membership {
     }
   }
 
-  /// A dense model: workers have nothing to hold.
+  /// A dense model: workers have nothing to hold, but their links can be measured.
   private mutating func startIdle() -> [Action] {
-    for index in members.indices { members[index].isReady = true }
-    phase = .serving
+    let nothing = Assignment(origin: .transfer, units: [])
     return [.note("The model has no routed experts; the workers stay idle")]
+      + members.map { .send(.assignment(nothing), to: $0.incarnation) }
   }
 
   private mutating func handle(_ ready: Ready, _ index: Int) -> [Action] {
@@ -199,7 +212,7 @@ struct Membership {
   }
 
   /// Finds workers that have been silent too long.
-  mutating func tick(at time: Duration) -> [Action] {
+  package mutating func tick(at time: Duration) -> [Action] {
     var actions: [Action] = []
     for index in members.indices.reversed() where members[index].lostReason == nil {
       let silence = time - members[index].lastHeard

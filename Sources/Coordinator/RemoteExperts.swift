@@ -20,19 +20,18 @@ public final class RemoteExperts: ExpertBackend {
 
   /// The experts of the model.
   public let geometry: ExpertGeometry
-  let links: [WorkerLink]
+  private let links: [WorkerLink]
 
-  let socket: DataSocket
+  private let socket: DataSocket
   private let kernels: Kernels
   private let health: ClusterHealth
-  let combineTimeout: Duration
+  private let combineTimeout: Duration
   private let maxRows: Int
   private let assignments: [[Int]]  // (MoE layers, groups): index of the link
   private let slots: [CallSlot]
   private var failures: [ClusterError?]
   private var inbox = Multipart()
   private var callCount: UInt64 = 0
-  var probeCount: UInt64 = 0
   private var step: UInt64 = 0
   private var lastLayer = -1  // of the last dispatch
   /// Replies that belonged to no live call.
@@ -157,7 +156,7 @@ extension RemoteExperts {
       for worker in links.indices where slot.tracker.isAwaiting(worker) {
         if let failure = failures[worker] { throw failure }
       }
-      if case .handled = try receive(timeout: Self.patience) { continue }
+      if try receive(timeout: Self.patience) { continue }
       let now = MonotonicTime.now
       if slot.tracker.isOverdue(at: now) { giveUp(slot, layer) }
       guard now >= nextLook else { continue }
@@ -190,28 +189,20 @@ extension RemoteExperts {
 // MARK: - Receive
 
 extension RemoteExperts {
-  /// What a wait ended with.
-  enum Event {
-    case nothing
-    case handled
-    case echo(EchoHeader, from: Int, at: UInt64)
-  }
-
-  /// Takes in one message of any worker for any call.
-  func receive(timeout: Duration) throws -> Event {
-    guard let sender = try socket.router.receive(&inbox, timeout: timeout) else { return .nothing }
+  /// Takes in one message of any worker for any call; false when none came in time.
+  private func receive(timeout: Duration) throws -> Bool {
+    guard let sender = try socket.router.receive(&inbox, timeout: timeout) else { return false }
     let arrivedAt = MonotonicTime.nanoseconds
     guard let worker = links.firstIndex(where: { $0.peer == sender }) else {
       staleReplyCount += 1
-      return .handled
+      return true
     }
     switch socket.check(inbox, of: links[worker]) {
-    case .stale: staleReplyCount += 1
+    case .stale, .echo: staleReplyCount += 1
     case .garbage(let what): failGarbage(worker, LayerIndex(max(lastLayer, 0)), what)
     case .reply(let reply): take(reply, from: worker, arrivedAt: arrivedAt)
-    case .echo(let echo): return .echo(echo, from: worker, at: arrivedAt)
     }
-    return .handled
+    return true
   }
 
   private func take(_ reply: ReplyHeader, from worker: Int, arrivedAt: UInt64) {

@@ -8,6 +8,9 @@ public struct ServedModel: Sendable {
   /// Where the experts are read for workers without a file; nil for a dense model.
   public var catalog: ExpertCatalog?
 
+  /// Nothing: workers join, whatever files they have, and only their links are of use.
+  public static let none = ServedModel(digest: ModelDigest(sha256: RawSpan()), catalog: nil)
+
   /// Names a model and its experts.
   public init(digest: ModelDigest, catalog: ExpertCatalog?) {
     self.digest = digest

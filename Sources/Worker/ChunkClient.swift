@@ -12,6 +12,8 @@ import Transport
 /// It has a connection of its own, so that the control thread goes on answering meanwhile. Requests
 /// are sent ahead, so that the link is not idle while a chunk is checked and packed.
 final class ChunkClient: ExpertSource {
+  /// Bytes of a chunk: small enough that reading, checking and sending overlap.
+  private static let chunkByteCount = min(1 << 20, WireLimits.chunkByteCount)
   /// Chunks that are asked for at once.
   private static let window = 4
   /// Times that a corrupt or missing chunk is asked for again.
@@ -47,7 +49,7 @@ final class ChunkClient: ExpertSource {
   ) throws {
     precondition(destination.byteCount >= bytes.count)
     let unit = PlacementUnit(layer: layer, group: group)
-    let size = WireLimits.chunkByteCount
+    let size = Self.chunkByteCount
     let requests = stride(from: bytes.lowerBound, to: bytes.upperBound, by: size).map {
       ChunkRequest(unit: unit, offset: $0, count: min(size, bytes.upperBound - $0))
     }

@@ -12,7 +12,7 @@ import Transport
 final class ComputeThread: Sendable {
   /// What to hold and for whom.
   struct Work: Sendable {
-    let geometry: ExpertGeometry
+    let geometry: ExpertGeometry?  // nil for a dense model
     let units: [PlacementUnit]
     let incarnation: Incarnation
     let epoch: Epoch
@@ -65,8 +65,8 @@ final class ComputeThread: Sendable {
 
   private func run() {
     do {
-      let bank = try load()
-      var server = try DispatchServer(work, context: context, bank: bank, kernels: kernels)
+      let bank = try work.geometry.map(load)
+      var server = try DataServer(work, context: context, bank: bank, kernels: kernels)
       try server.attach(while: { !flag.isRaised })
       status.serving()
       while !flag.isRaised { try server.serve(status, logger) }
@@ -75,14 +75,13 @@ final class ComputeThread: Sendable {
     }
   }
 
-  private func load() throws -> ExpertBank {
+  private func load(_ geometry: ExpertGeometry) throws -> ExpertBank {
     status.assigned(groups: work.units.count)
-    let bank = ExpertBank(geometry: work.geometry)
-    let source = try openSource()
+    let bank = ExpertBank(geometry: geometry)
+    let source = try openSource(geometry)
     for (index, unit) in work.units.enumerated() {
       if flag.isRaised { throw WorkerError.assignment("loading was ended") }
-      guard work.geometry.shape.contains(unit.layer), work.geometry.shape.contains(unit.group)
-      else {
+      guard geometry.shape.contains(unit.layer), geometry.shape.contains(unit.group) else {
         throw WorkerError.assignment(
           "layer \(unit.layer), group \(unit.group) was assigned, but the model has no such")
       }
@@ -94,11 +93,11 @@ final class ComputeThread: Sendable {
     return bank
   }
 
-  private func openSource() throws -> any ExpertSource {
+  private func openSource(_ geometry: ExpertGeometry) throws -> any ExpertSource {
     switch source {
     case .file(let archive):
-      let catalog = try ExpertCatalog(archive: archive, shape: work.geometry.shape)
-      guard catalog.geometry == work.geometry else {
+      let catalog = try ExpertCatalog(archive: archive, shape: geometry.shape)
+      guard catalog.geometry == geometry else {
         throw WorkerError.assignment(
           "\(archive.path) has other expert formats than the coordinator's model; copy its file")
       }

@@ -4,39 +4,39 @@ import Tensors
 
 /// How fast this machine reads memory, the figure that bounds how fast experts run.
 enum MemoryBandwidth {
-  /// Bytes per second that one thread reads, from a 64 MiB buffer within about 0.1 s.
+  private static let byteCount = 128 << 20  // more than most caches
+  private static let sink = Atomic<UInt64>(0)  // keeps the sum from being optimised away
+
+  /// Bytes per second that one thread reads: the best of a few passes, in about 0.1 s.
   static func measure() -> Int {
-    let matrix = FloatMatrix(rows: 1, columns: 16 << 20)
+    var buffer = ByteBuffer(byteCount: byteCount)
+    touch(&buffer)
     var best: UInt64 = .max
-    let deadline = MonotonicTime.nanoseconds &+ 80_000_000
-    var sum: Float = 0
-    repeat {
+    var sum: UInt64 = 0
+    for _ in 0..<4 {
       let start = MonotonicTime.nanoseconds
-      sum += add(matrix.span)
+      sum &+= add(buffer.bytes)
       best = min(best, MonotonicTime.nanoseconds &- start)
-    } while MonotonicTime.nanoseconds < deadline
-    sink.store(sum.bitPattern, ordering: .relaxed)
-    let bytesPerSecond = Double(matrix.columns * 4) / Double(max(best, 1)) * 1e9
-    return Int(min(bytesPerSecond, 1e14))
+    }
+    sink.store(sum, ordering: .relaxed)
+    return Int(min(Double(byteCount) / Double(max(best, 1)) * 1e9, 1e14))
   }
 
-  private static let sink = Atomic<UInt32>(0)  // keeps the sum from being optimised away
-
-  /// Sums 64 floats at a time in vectors of 16.
-  private static func add(_ floats: Span<Float>) -> Float {
-    var (a, b, c, d) = (
-      SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>()
-    )
-    var index = 0
-    while index + 64 <= floats.count {
-      for lane in 0..<16 {
-        unsafe a[lane] += floats[unchecked: index + lane]
-        unsafe b[lane] += floats[unchecked: index + 16 + lane]
-        unsafe c[lane] += floats[unchecked: index + 32 + lane]
-        unsafe d[lane] += floats[unchecked: index + 48 + lane]
-      }
-      index += 64
+  /// Gives every page memory of its own.
+  private static func touch(_ buffer: inout ByteBuffer) {
+    var bytes = buffer.mutableBytes
+    for offset in stride(from: 0, to: byteCount, by: 2_048) {
+      bytes.storeBytes(of: 1, toByteOffset: offset, as: UInt8.self)
     }
-    return (a + b + c + d).sum()
+  }
+
+  /// Sums all 64-bit words, 128 bytes at a time in two vectors.
+  private static func add(_ bytes: RawSpan) -> UInt64 {
+    var (a, b) = (SIMD8<UInt64>(), SIMD8<UInt64>())
+    for offset in stride(from: 0, to: bytes.byteCount - 127, by: 128) {
+      a &+= unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: SIMD8<UInt64>.self)
+      b &+= unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset + 64, as: SIMD8<UInt64>.self)
+    }
+    return (a &+ b).wrappedSum()
   }
 }

@@ -1,4 +1,3 @@
-import Experts
 import Foundation
 import Kernels
 import Logging
@@ -148,13 +147,10 @@ final class WorkerSession {
   private func accept(_ assignment: Assignment, _ epoch: Epoch) throws {
     guard let welcome, compute == nil else { return }
     self.epoch = epoch
-    guard let geometry = welcome.geometry else {
-      throw WorkerError.assignment("the coordinator assigned experts of a model that has none")
-    }
     let work = ComputeThread.Work(
-      geometry: geometry, units: assignment.units, incarnation: incarnation, epoch: epoch,
+      geometry: welcome.geometry, units: assignment.units, incarnation: incarnation, epoch: epoch,
       model: welcome.modelDigest, endpoint: dataEndpoint(port: welcome.dataPort))
-    let source = try self.source(for: assignment, welcome, geometry)
+    let source = try self.source(for: assignment, welcome)
     options.logger.notice(
       "Loading \(assignment.units.count) expert groups\(origin(assignment.origin))")
     compute = ComputeThread(
@@ -167,7 +163,7 @@ final class WorkerSession {
   }
 
   private func source(
-    for assignment: Assignment, _ welcome: Welcome, _ geometry: ExpertGeometry
+    for assignment: Assignment, _ welcome: Welcome
   ) throws -> ComputeThread.Source {
     switch assignment.origin {
     case .ownFile:

@@ -42,6 +42,22 @@ extension ClusterTests {
       #expect(Set(rows.map(\.count)).count == 1)
     }
 
+    @Test(arguments: ["gguf/v2-236b-like.gguf", "models/v2-236b-like", "models/v3-fp8-like"])
+    func `logits are the reference's`(model: String) throws {
+      let name = try #require(model.split(separator: "/").last).prefix { $0 != "." }
+      let data = try Fixtures.data("models/\(name)/reference.json")
+      let reference = try #require(JSONSerialization.jsonObject(with: data) as? [String: Any])
+      let tokens = try #require(reference["tokens"] as? [Int])
+      let list = tokens.map(String.init).joined(separator: ",")
+      let result = try object(["logits", Fixtures.path(model), "--tokens", list])
+      let found = try #require(result["logits"] as? [[Double]]).joined().map { Float($0) }
+      let expected = try Fixtures.floats("models/\(name)/logits.f32")
+      try #require(found.count == expected.count)
+      let largest = zip(found, expected).map { abs($0 - $1) }.max() ?? 0
+      let scale = max(1, (expected.map(abs).max() ?? 0) / 4)
+      #expect(largest <= 1e-4 * scale, "\(largest)")
+    }
+
     @Test(arguments: [
       ("What is 551 + 56?", "607"), ("What is a mixture of experts?", "expert"),
       ("Spell the word melon.", "m"),

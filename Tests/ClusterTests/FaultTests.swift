@@ -101,6 +101,19 @@ extension ClusterTests {
       #expect(ended.errorLines.contains { $0.contains("model") }, "\(ended.errors)")
     }
 
+    @Test func `workers without room are refused with a line on both sides`() throws {
+      let address = "tcp://127.0.0.1:\(freePort())"
+      let coordinator = try ConclaveCommand.start([
+        "logits", Fixtures.demoModel, "--tokens", "5", "--listen", address, "--expect", "1",
+      ])
+      let worker = try ConclaveCommand.start(["worker", "--join", address, "--memory", "1MiB"])
+      let ended = coordinator.wait(limit: .seconds(30))
+      #expect(ended.status == 1)
+      #expect(ended.errorLines.last?.contains("memory") == true, "\(ended.errors)")
+      let told = ChildProcess.waits(upTo: .seconds(10)) { worker.errorsSoFar.contains("memory") }
+      #expect(told, "\(worker.errorsSoFar)")
+    }
+
     @Test func `a coordinator whose workers do not come says so`() throws {
       let ended = try ConclaveCommand.run([
         "logits", Fixtures.demoModel, "--tokens", "5", "--listen", "tcp://127.0.0.1:\(freePort())",

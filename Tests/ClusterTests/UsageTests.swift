@@ -120,6 +120,45 @@ extension ClusterTests {
       #expect(line.contains("context of 4"))
     }
 
+    @Test func `kernels that this machine lacks are refused`() throws {
+      #if arch(x86_64)
+        let foreign = "neon"
+      #else
+        let foreign = "avx2"
+      #endif
+      let line = try ConclaveCommand.failure([
+        "logits", Self.model, "--tokens", "1", "--kernels", foreign,
+      ])
+      #expect(line.hasPrefix("conclave: this machine cannot run \(foreign) kernels; it has scalar"))
+    }
+
+    @Test(arguments: [
+      (["perplexity", model, "--file", "no-such-file"], "no-such-file: cannot be read"),
+      (["perplexity", model, "--file", "/dev/null"], "cut 0 tokens"),
+      (["generate", model, "--prompt-file", "no-such-file"], "no-such-file: cannot be read"),
+      (["chat", Fixtures.path("gguf/v2-236b-like.gguf")], "chat format"),
+      (["generate", model, "--prompt", "a", "--suffix", "b"], "fill-in-the-middle"),
+      (["latency", Fixtures.path("gguf/llm-like.gguf"), "--workers", "1"], "no routed experts"),
+      (["synthesize", "deepseek-v2", model], "exists"),
+      (["synthesize", "deepseek-v2", "/no-such-folder/x.gguf"], "/no-such-folder/x.gguf"),
+      (
+        ["logits", model, "--tokens", "1", "--listen", "tcp://192.0.2.1:7400", "--expect", "1"],
+        "192.0.2.1"
+      ),
+    ])
+    func `what cannot be done is exit 1 and names the reason`(call: [String], reason: String) throws
+    {
+      let ended = try ConclaveCommand.run(call)
+      #expect(ended.status == 1, "\(call): \(ended.errors)")
+      #expect(ended.errorLines.last?.contains(reason) == true, "\(call): \(ended.errors)")
+      #expect(ended.errorLines.filter { $0.hasPrefix("conclave: ") }.count == 1)
+    }
+
+    @Test func `help appears at once`() throws {
+      let times = try (0..<5).map { _ in try ConclaveCommand.run(["--help"]).processorTime }
+      #expect(try #require(times.min()) < .milliseconds(60))
+    }
+
     @Test func `a full disk is an error`() throws {
       guard FileManager.default.fileExists(atPath: "/dev/full") else { return }
       let script = "exec \"$0\" inspect \"$1\" > /dev/full"

@@ -81,7 +81,9 @@ enum TextFile {
   static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
   static func read(_ path: String) throws -> String {
-    guard let data = FileManager.default.contents(atPath: path) else {
+    guard let file = FileHandle(forReadingAtPath: path),
+      let data = try? file.readToEnd() ?? Data()
+    else {
       throw CommandFailure("\(path): cannot be read; check the name and its permissions")
     }
     guard let text = String(validating: data, as: UTF8.self) else {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Inference
+import Kernels
 import Tokenization
 
 /// Repeatable throughput.
@@ -60,7 +61,8 @@ struct Bench: ParsableCommand {
       try Output.json([
         "prefillTokensPerSecond": prefill.json, "decodeTokensPerSecond": decode.json,
         "promptTokens": .integer(promptTokens), "generateTokens": .integer(generateTokens),
-        "repetitions": .integer(repetitions),
+        "repetitions": .integer(repetitions), "threads": .integer(computeArguments.threadCount),
+        "kernels": .string((computeArguments.kernels ?? .best).rawValue),
       ])
     } else {
       try Output.line("prefill \(promptTokens)  \(prefill.text) tokens/s")

@@ -41,12 +41,11 @@ struct Latency: ParsableCommand {
   func run() throws {
     let results = try ModelSession.withSession(
       model ?? DemoModel.path(), modelArguments, clusterArguments, computeArguments
-    ) { session in
-      guard let experts = session.cluster?.coordinator.experts else {
-        throw CommandFailure(
-          "this model has no routed experts, so no link carries any; give another")
+    ) { session -> [ProbeResult] in
+      guard let coordinator = session.cluster?.coordinator else { return [] }
+      return try sizes.values.flatMap {
+        try coordinator.probe(payloadByteCount: $0, count: count)
       }
-      return try sizes.values.flatMap { try experts.probe(payloadByteCount: $0, count: count) }
     }
     let links = results.sorted {
       ($0.worker, $0.payloadByteCount) < ($1.worker, $1.payloadByteCount)

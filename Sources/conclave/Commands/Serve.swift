@@ -69,7 +69,7 @@ struct Serve: AsyncParsableCommand {
       try await services.run()
     } catch {
       engine.shutdown(cancelling: true)
-      throw CommandFailure("cannot serve on \(address): \(error)")
+      throw CommandFailure("cannot serve on \(address), choose another --http: \(error)")
     }
     engine.shutdown(cancelling: false)
     await engine.waitUntilStopped()

@@ -6,35 +6,23 @@ import Telemetry
 import Tensors
 import Transport
 
-/// Answers dispatches and probes on the worker's data socket; belongs to the compute thread.
-struct DispatchServer: ~Copyable {
+/// The worker's data socket: answers dispatches and probes; belongs to the compute thread.
+struct DataServer: ~Copyable {
   private let work: ComputeThread.Work
-  private let bank: ExpertBank
   private let dealer: DealerSocket
   private let codec = MessageCodec(arenaByteCount: 64 << 10)
   private var inbox = Multipart()
   private var outbox = Multipart()
   private var scratch: [UInt8] = []
-  private var entries: [RoutedEntry] = []
-  private var workspace: ExpertWorkspace
-  private var floatRows: EncodedRows  // (grown on demand, hiddenSize)
-  private var blockRows: EncodedRows
-  private var floatReplies: EncodedReplies  // (grown on demand, hiddenSize)
-  private var blockReplies: EncodedReplies
+  private var runner: DispatchRunner?  // nil for a dense model
 
   init(
-    _ work: ComputeThread.Work, context: TransportContext, bank: ExpertBank, kernels: Kernels
+    _ work: ComputeThread.Work, context: TransportContext, bank: ExpertBank?, kernels: Kernels
   ) throws {
     self.work = work
-    self.bank = bank
     dealer = try DealerSocket(
       context, connect: work.endpoint, as: .random(), .data())
-    workspace = ExpertWorkspace(geometry: work.geometry, kernels: kernels)
-    let width = work.geometry.hiddenSize
-    floatRows = EncodedRows(format: .float32, capacity: 0, columns: width)
-    blockRows = EncodedRows(format: .int8Blocks, capacity: 0, columns: width / 32 * 32)
-    floatReplies = EncodedReplies(format: .float32, capacity: 0, columns: width)
-    blockReplies = EncodedReplies(format: .int16Blocks, capacity: 0, columns: width)
+    if let bank { runner = DispatchRunner(bank: bank, kernels: kernels) }
   }
 
   /// Tells the coordinator whose connection this is, as soon as there is one.
@@ -115,7 +103,7 @@ struct DispatchServer: ~Copyable {
 
 // MARK: - Probes
 
-extension DispatchServer {
+extension DataServer {
   private mutating func answer(_ probe: ProbeHeader, receivedAt: UInt64) throws {
     outbox.removeAll()
     try outbox.append(byteCount: 0)
@@ -128,7 +116,7 @@ extension DispatchServer {
   }
 }
 
-extension DispatchServer {
+extension DataServer {
   /// Fills the echo with the probe's bytes, then zeros.
   private static func copy(_ inbox: borrowing Multipart, into outbox: inout Multipart) {
     var payload = outbox.mutableFrame(1)
@@ -140,10 +128,10 @@ extension DispatchServer {
 
 // MARK: - Dispatches
 
-extension DispatchServer {
+extension DataServer {
   private mutating func answer(_ dispatch: DispatchHeader, receivedAt: UInt64) throws {
     var reply = ReplyHeader(
-      call: dispatch.call, partialCount: 0, width: work.geometry.hiddenSize,
+      call: dispatch.call, partialCount: 0, width: dispatch.width,
       rowFormat: dispatch.replyFormat, enqueuedAt: dispatch.enqueuedAt,
       times: WorkerTimes(
         receivedAt: receivedAt, computeStartedAt: receivedAt, computeEndedAt: receivedAt,
@@ -152,9 +140,11 @@ extension DispatchServer {
     outbox.removeAll()
     try outbox.append(byteCount: 0)
     do {
-      let layer = try check(dispatch)
+      guard let layer = try runner?.check(dispatch, inbox) else {
+        throw ExpertError(.batch, "this worker holds no experts")
+      }
       reply.times.computeStartedAt = MonotonicTime.nanoseconds
-      reply.partialCount = try compute(dispatch, layer)
+      reply.partialCount = try runner?.compute(dispatch, layer, inbox, into: &outbox) ?? 0
       reply.times.computeEndedAt = MonotonicTime.nanoseconds
     } catch {
       outbox.removeAll()
@@ -164,89 +154,6 @@ extension DispatchServer {
     }
     reply.times.repliedAt = max(MonotonicTime.nanoseconds, reply.times.computeEndedAt)
     _ = try send(.reply(reply))
-  }
-
-  /// Checks the shapes and formats of a dispatch against the model, and its index against both.
-  private mutating func check(_ dispatch: DispatchHeader) throws -> LayerIndex {
-    let geometry = work.geometry
-    let layer = LayerIndex(dispatch.call.layer)
-    guard geometry.shape.contains(layer), dispatch.width == geometry.hiddenSize,
-      dispatch.rowFormat == RowFormat(geometry.inputFormat(layer)),
-      dispatch.replyFormat == RowFormat(geometry.replyFormat(layer))
-    else { throw ExpertError(.batch, "the dispatch does not fit layer \(layer) of the model") }
-    let rowByteCount = geometry.inputFormat(layer).byteCount(columns: geometry.hiddenSize)
-    guard inbox.frame(2).byteCount == dispatch.rowCount * rowByteCount else {
-      throw ExpertError(.batch, "the payload is not \(dispatch.rowCount) rows")
-    }
-    try Self.read(inbox, dispatch, layer, bank, into: &entries)
-    return layer
-  }
-
-  private static func read(
-    _ inbox: borrowing Multipart, _ dispatch: DispatchHeader, _ layer: LayerIndex,
-    _ bank: ExpertBank, into entries: inout [RoutedEntry]
-  ) throws {
-    let geometry = bank.geometry
-    try DispatchIndex.read(
-      inbox.frame(1), header: dispatch, shape: geometry.shape, into: &entries)
-    try geometry.validate(
-      entries.span, rowCount: dispatch.rowCount, layer: layer, in: bank)
-  }
-
-  /// Computes the partial sums into the payload frame of `outbox`; returns how many.
-  private mutating func compute(_ dispatch: DispatchHeader, _ layer: LayerIndex) throws -> Int {
-    let run = Run(bank: bank, layer: layer, rowCount: dispatch.rowCount)
-    let geometry = work.geometry
-    switch (geometry.inputFormat(layer), geometry.replyFormat(layer)) {
-    case (.float32, .float32):
-      return try run(inbox, entries, &floatRows, &workspace, &floatReplies, &outbox)
-    case (.float32, .int16Blocks):
-      return try run(inbox, entries, &floatRows, &workspace, &blockReplies, &outbox)
-    case (.int8Blocks, .float32):
-      return try run(inbox, entries, &blockRows, &workspace, &floatReplies, &outbox)
-    case (.int8Blocks, .int16Blocks):
-      return try run(inbox, entries, &blockRows, &workspace, &blockReplies, &outbox)
-    }
-  }
-}
-
-/// One computation, with what it reads and writes passed in.
-private struct Run {
-  let bank: ExpertBank
-  let layer: LayerIndex
-  let rowCount: Int
-
-  func callAsFunction(
-    _ inbox: borrowing Multipart, _ entries: [RoutedEntry], _ rows: inout EncodedRows,
-    _ workspace: inout ExpertWorkspace, _ replies: inout EncodedReplies,
-    _ outbox: inout Multipart
-  ) throws -> Int {
-    let partialCount = bank.geometry.partialCount(entries.span)
-    try rows.fill(inbox.frame(2), rows: rowCount)
-    replies.grow(to: partialCount)
-    workspace.compute(entries.span, of: rows, layer: layer, bank: bank, into: &replies)
-    try outbox.append(replies.wireBytes(0..<partialCount))
-    return partialCount
-  }
-}
-
-extension EncodedRows {
-  /// Replaces the rows by bytes off the wire, making room first.
-  fileprivate mutating func fill(_ wire: RawSpan, rows: Int) throws(KernelError) {
-    if rows > capacity {
-      self = EncodedRows(format: format, capacity: max(rows, 2 * capacity), columns: columns)
-    }
-    try setWireBytes(wire)
-  }
-}
-
-extension EncodedReplies {
-  /// Makes room for `count` rows; keeps none.
-  fileprivate mutating func grow(to count: Int) {
-    removeAll()
-    if count > capacity {
-      self = EncodedReplies(format: format, capacity: max(count, 2 * capacity), columns: columns)
-    }
   }
 }
 

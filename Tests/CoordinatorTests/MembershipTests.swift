@@ -1,0 +1,147 @@
+import Coordinator
+import Experts
+import Messages
+import ModelFiles
+import Placement
+import Testing
+
+@Suite struct MembershipTests {
+  private let model: TestModel
+  private var membership: Membership
+  private let first = Incarnation(rawValue: 1)!
+  private let second = Incarnation(rawValue: 2)!
+  private let third = Incarnation(rawValue: 3)!
+
+  init() throws {
+    model = try TestModel(TestModel.floats)
+    membership = Membership(
+      Membership.Rules(
+        expectedWorkers: 2, model: model.archive.digest, numericsProfile: "p",
+        geometry: model.geometry, dataPort: 1, progressInterval: .milliseconds(500),
+        silenceLimit: .seconds(10)))
+  }
+
+  private func hello(_ name: String) -> ControlMessage.Body {
+    .hello(
+      Hello(
+        name: name, memoryBudget: 1 << 30, cores: 1, instructionSet: "scalar",
+        memoryBandwidth: 0, numericsProfile: "p", modelDigest: nil, software: "test"))
+  }
+
+  private let progress = Progress(
+    state: .loading, counter: 5, busyNanoseconds: 0, loadedGroups: 1, assignedGroups: 2,
+    residentBytes: 3)
+
+  /// What is sent to whom.
+  private func sent(_ actions: [Membership.Action]) -> [(ControlMessage.Body, Incarnation)] {
+    actions.compactMap { action in
+      if case .send(let body, let incarnation) = action { (body, incarnation) } else { nil }
+    }
+  }
+
+  private mutating func join() {
+    _ = membership.handle(hello("a"), from: first, at: .zero)
+    _ = membership.handle(hello("b"), from: second, at: .zero)
+  }
+
+  private mutating func load() {
+    join()
+    for member in membership.members {
+      let ready = Ready(residentBytes: 1, loadedGroups: member.units.count)
+      _ = membership.handle(.ready(ready), from: member.incarnation, at: .zero)
+    }
+  }
+
+  @Test mutating func `the last to join brings everyone an assignment of everything`() {
+    let one = sent(membership.handle(hello("a"), from: first, at: .zero))
+    #expect(one.count == 1 && membership.phase == .gathering)
+    let two = sent(membership.handle(hello("b"), from: second, at: .zero))
+    #expect(two.map(\.1) == [second, first, second] && membership.phase == .loading)
+    var units: Set<PlacementUnit> = []
+    for case (.assignment(let assignment), _) in two {
+      #expect(assignment.origin == .transfer)
+      units.formUnion(assignment.units)
+    }
+    #expect(units == Set(PlacementPlan(epoch: 0, geometry: model.geometry).units))
+    #expect(membership.epoch == Epoch(rawValue: 1))
+  }
+
+  @Test mutating func `a repeated hello is welcomed again and counts once`() {
+    _ = membership.handle(hello("a"), from: first, at: .zero)
+    let again = sent(membership.handle(hello("a"), from: first, at: .zero))
+    #expect(again.count == 1 && membership.members.count == 1)
+  }
+
+  @Test mutating func `everyone ready means serving, and a third worker finds no place`() {
+    load()
+    #expect(membership.phase == .serving)
+    let actions = sent(membership.handle(hello("c"), from: third, at: .zero))
+    guard case .refusal(let refusal)? = actions.first?.0 else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(refusal.isTemporary && refusal.text == "the cluster has its 2 workers")
+    #expect(membership.members.count == 2)
+  }
+
+  @Test mutating func `ready with the wrong number of groups is not ready`() {
+    join()
+    _ = membership.handle(
+      .ready(Ready(residentBytes: 0, loadedGroups: 0)), from: first, at: .zero)
+    #expect(!membership.members[0].isReady)
+  }
+
+  @Test mutating func `progress is acknowledged and kept`() {
+    join()
+    let actions = membership.handle(.progress(progress), from: first, at: .seconds(1))
+    #expect(actions == [.send(.progressAck(counter: 5), to: first)])
+    #expect(membership.members[0].progress == progress)
+  }
+
+  @Test mutating func `an incarnation that nobody knows is told to join anew`() {
+    let actions = sent(membership.handle(.progress(progress), from: third, at: .zero))
+    guard case .refusal(let refusal)? = actions.first?.0 else {
+      Issue.record("not refused")
+      return
+    }
+    #expect(refusal.reason == .unknown)
+  }
+
+  @Test mutating func `silence while gathering frees the place`() {
+    _ = membership.handle(hello("a"), from: first, at: .zero)
+    #expect(membership.tick(at: .seconds(10)).isEmpty)
+    #expect(
+      membership.tick(at: .seconds(11))
+        == [.note("Lost worker 0 (a): it has been silent for 11000 ms")])
+    #expect(membership.members.isEmpty && membership.phase == .gathering)
+    join()
+    #expect(membership.members.map(\.id) == [WorkerID(1), WorkerID(2)])
+  }
+
+  @Test mutating func `silence while loading fails the cluster`() {
+    join()
+    _ = membership.handle(.progress(progress), from: first, at: .seconds(9))
+    let actions = membership.tick(at: .seconds(12))
+    #expect(actions.contains(.lost(WorkerID(1), reason: "it has been silent for 12000 ms")))
+    #expect(
+      membership.phase
+        == .failed(
+          .lostWhileLoading(
+            worker: "worker 1 (b)", reason: "it has been silent for 12000 ms")))
+  }
+
+  @Test mutating func `silence while serving loses that worker once`() {
+    load()
+    _ = membership.handle(.progress(progress), from: second, at: .seconds(9))
+    #expect(membership.tick(at: .seconds(12)).count == 2)
+    #expect(membership.tick(at: .seconds(13)).isEmpty)
+    #expect(membership.phase == .serving)
+    #expect(membership.member(first) == nil && membership.member(second) != nil)
+  }
+
+  @Test mutating func `a worker that cannot load fails the cluster with its reason`() {
+    join()
+    _ = membership.handle(.refusal(Refusal(.load, "disk error")), from: first, at: .zero)
+    #expect(membership.phase == .failed(.loadFailed(worker: "worker 0 (a)", reason: "disk error")))
+  }
+}

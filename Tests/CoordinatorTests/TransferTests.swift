@@ -1,0 +1,148 @@
+import Coordinator
+import Experts
+import Messages
+import ModelFiles
+import Placement
+import Tensors
+import Testing
+import Transport
+import Worker
+
+/// Weights that come from the coordinator: only bytes with the right SHA-256 are used.
+@Suite(.serialized) struct TransferTests {
+  let model: TestModel
+  let unit: PlacementUnit
+
+  init() throws {
+    model = try TestModel(TestModel.quantised)
+    unit = PlacementUnit(layer: model.geometry.layers[0], group: GroupIndex(1))
+  }
+
+  private func bytes(_ request: ChunkRequest) throws -> [UInt8] {
+    var buffer = ByteBuffer(byteCount: request.count)
+    var target = buffer.mutableBytes
+    try model.catalog.read(
+      layer: request.unit.layer, group: request.unit.group,
+      bytes: request.offset..<request.offset + request.count, into: &target)
+    return (0..<request.count).map {
+      unsafe buffer.bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
+    }
+  }
+
+  /// Serves one unit, passing each chunk through `change`; returns how the worker reports.
+  private func serve(
+    _ worker: ThreadWorker, _ coordinator: FakeCoordinator,
+    change: (_ chunk: Int, inout [UInt8]) -> Void
+  ) throws -> ControlMessage.Body? {
+    let peer = try #require(try coordinator.welcome(model))
+    try coordinator.send(.assignment(Assignment(origin: .transfer, units: [unit])), to: peer)
+    var chunk = 0
+    while let (body, sender) = try coordinator.receive() {
+      switch body {
+      case .chunkRequest(let request):
+        #expect(request.unit == unit)
+        var payload = try bytes(request)
+        let digest = ModelDigest(sha256: payload.rawSpan)
+        change(chunk, &payload)
+        try coordinator.send(
+          .chunkReply(ChunkReply(request: request, sha256: digest)), payload: payload, to: sender)
+        chunk += 1
+      case .refusal, .ready: return body
+      default: break
+      }
+      if worker.log.contain("Holding") { return nil }
+    }
+    return nil
+  }
+
+  @Test func `a chunk that is never right is refused after four tries`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    let report = try serve(worker, coordinator) { $1[$1.count / 2] ^= 1 }
+    let text =
+      "layer 1, group 1, byte 0: a chunk of the weights is not what its SHA-256 says, 4 times; "
+      + "check the network, or copy the model file to this machine and pass --model"
+    #expect(report == .refusal(Refusal(.load, text)))
+    let error = #expect(throws: WorkerError.self) { try worker.waitForEnd()?.get() }
+    #expect(error?.description == text)
+  }
+
+  @Test func `a chunk that is cut short is refused too`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    let report = try serve(worker, coordinator) { $1.removeLast() }
+    guard case .refusal(let refusal) = report else {
+      Issue.record("\(String(describing: report))")
+      return
+    }
+    #expect(refusal.text.contains("is not what its SHA-256 says"))
+    worker.stop()
+  }
+
+  @Test func `a group that does not exist is refused`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    let peer = try #require(try coordinator.welcome(model))
+    let strange = PlacementUnit(layer: LayerIndex(999), group: GroupIndex(0))
+    try coordinator.send(.assignment(Assignment(origin: .transfer, units: [strange])), to: peer)
+    let text = "layer 999, group 0 was assigned, but the model has no such"
+    #expect(try coordinator.receive()?.0 == .refusal(Refusal(.load, text)))
+    let error = #expect(throws: WorkerError.self) { try worker.waitForEnd()?.get() }
+    #expect(error?.description == text)
+  }
+
+  @Test func `a coordinator that speaks another protocol ends the worker with a clear line`()
+    throws
+  {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    let (_, peer) = try #require(try coordinator.receive())
+    try coordinator.send([[8, 2, 17, 1, 0, 0, 0, 0, 0, 0, 0, 24, 0], []], to: peer)
+    let error = #expect(throws: WorkerError.self) { try worker.waitForEnd()?.get() }
+    #expect(
+      error?.description
+        == "refused by the coordinator at \(coordinator.router.endpoint): the peer "
+        + "speaks protocol 2, this build speaks 1; run the same release of conclave on every machine"
+    )
+  }
+
+  @Test func `garbage from a coordinator is dropped and the worker stays`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    let (_, peer) = try #require(try coordinator.receive())
+    try coordinator.send([[1, 2, 3], []], to: peer)
+    try coordinator.send([[]], to: peer)
+    try coordinator.send(.shutdown(exit: true, text: "enough"), to: peer)
+    #expect(throws: Never.self) { try worker.waitForEnd()?.get() }
+    #expect(worker.log.contain("Dropped a message of"))
+    #expect(worker.log.contain("The coordinator ends: enough"))
+  }
+
+  @Test func `a coordinator gives no chunk that was not assigned`() throws {
+    let coordinator = try makeCoordinator(model.served, workers: 1)
+    let worker = ScriptedWorker(join: coordinator.endpoint) { [$0] }
+    try coordinator.gather()
+    let context = try TransportContext()
+    let dealer = try DealerSocket(
+      context, connect: coordinator.endpoint, as: .random(), .control)
+    let codec = MessageCodec()
+    let request = ChunkRequest(unit: unit, offset: 0, count: 10)
+    var message = Multipart()
+    var bytes: [UInt8] = []
+    try codec.encode(
+      ControlMessage(
+        incarnation: .random(), epoch: Epoch(rawValue: 1), body: .chunkRequest(request)),
+      into: &bytes)
+    repeat {
+      message.removeAll()
+      try message.append(bytes)
+      try message.append(byteCount: 0)
+    } while try !dealer.send(&message)
+    #expect(try dealer.receive(&message, timeout: .seconds(10)))
+    #expect(
+      try codec.decodeControl(message.frame(0)).body
+        == .refusal(Refusal(.load, "layer 1, group 1 was not assigned")))
+    coordinator.shutdown()
+    worker.stop()
+  }
+}
