@@ -96,7 +96,10 @@ extension ClusterCoordinator {
       try control.step(timeout: .milliseconds(10))
       try takeAttachments()
       if let error = abort() { throw error }
-      if case .failed(let error) = control.membership.phase { throw error }
+      if case .failed(let error) = control.membership.phase {
+        try letRefusalsOut()
+        throw error
+      }
       if control.membership.phase == .serving, let links = links() { return serve(links) }
       let now = MonotonicTime.now
       if now >= nextReport {
@@ -105,6 +108,12 @@ extension ClusterCoordinator {
       }
       try checkJoinTimeout(since: start, now)
     }
+  }
+
+  /// Serves the control socket a moment longer, so that workers hear why before it closes.
+  private func letRefusalsOut() throws {
+    let end = MonotonicTime.now + .milliseconds(250)
+    while MonotonicTime.now < end { try control.step(timeout: .milliseconds(10)) }
   }
 
   private func checkJoinTimeout(since start: Duration, _ now: Duration) throws {

@@ -138,7 +138,6 @@ extension ClusterTests {
       (["generate", model, "--prompt-file", "no-such-file"], "no-such-file: cannot be read"),
       (["chat", Fixtures.path("gguf/v2-236b-like.gguf")], "chat format"),
       (["generate", model, "--prompt", "a", "--suffix", "b"], "fill-in-the-middle"),
-      (["latency", Fixtures.path("gguf/llm-like.gguf"), "--workers", "1"], "no routed experts"),
       (["synthesize", "deepseek-v2", model], "exists"),
       (["synthesize", "deepseek-v2", "/no-such-folder/x.gguf"], "/no-such-folder/x.gguf"),
       (
