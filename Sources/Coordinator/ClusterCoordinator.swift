@@ -84,18 +84,18 @@ extension ClusterCoordinator {
   /// Waits until every expected worker has joined, loaded its experts and connected.
   ///
   /// - Parameters:
-  ///   - abort: Asked several times a second for an error that makes waiting pointless.
+  ///   - interruption: Asked several times a second for an error that makes waiting pointless.
   ///   - progress: Told the state of the workers several times a second.
   /// - Throws: `ClusterError` that says which worker failed, or that their memory is too small.
   public func gather(
-    abort: () -> (any Error)? = { nil }, progress: ([WorkerSummary]) -> Void = { _ in }
+    interruption: () -> (any Error)? = { nil }, progress: ([WorkerSummary]) -> Void = { _ in }
   ) throws {
     let start = MonotonicTime.now
     var nextReport = start
     while true {
       try control.step(timeout: .milliseconds(10))
       try takeAttachments()
-      if let error = abort() { throw error }
+      if let error = interruption() { throw error }
       if case .failed(let error) = control.membership.phase {
         try letRefusalsOut()
         throw error

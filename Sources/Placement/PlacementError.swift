@@ -14,19 +14,21 @@ public enum PlacementError: Error, Hashable, Sendable, CustomStringConvertible {
       return "there is no worker to hold the routed experts; start one with conclave worker --join"
     case .tooLarge(let needed, let offered, let count):
       let workers = count == 1 ? "1 worker offers" : "\(count) workers offer"
-      return "the routed experts need \(gibibytes(needed)), \(workers) \(gibibytes(offered)); "
+      return "the routed experts need \(binarySize(needed)), \(workers) \(binarySize(offered)); "
         + "add workers, or raise their --memory"
     case .fragmented(let group, let needed, let offered):
-      return "the routed experts need \(gibibytes(needed)) in groups of \(gibibytes(group)), the "
-        + "workers offer \(gibibytes(offered)) but none has room for one more group; "
+      return "the routed experts need \(binarySize(needed)) in groups of \(binarySize(group)), the "
+        + "workers offer \(binarySize(offered)) but none has room for one more group; "
         + "add a worker, or raise their --memory"
     }
   }
 }
 
-/// The size in GiB with two decimals.
-func gibibytes(_ byteCount: Int) -> String {
-  let hundredths = Int((Double(byteCount) * 100 / Double(1 << 30)).rounded(.up))
+/// A size in the largest binary unit that it fills, with two decimals, rounded up.
+func binarySize(_ byteCount: Int) -> String {
+  let (shift, unit) =
+    byteCount >= 1 << 30 ? (30, "GiB") : byteCount >= 1 << 20 ? (20, "MiB") : (10, "KiB")
+  let hundredths = Int((Double(byteCount) * 100 / Double(1 << shift)).rounded(.up))
   let fraction = hundredths % 100
-  return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) GiB"
+  return "\(hundredths / 100).\(fraction < 10 ? "0" : "")\(fraction) \(unit)"
 }

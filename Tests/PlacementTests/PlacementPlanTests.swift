@@ -82,7 +82,7 @@ private func worker(_ id: UInt32, gibibytes: Double, speed: Double = 40e9) -> Wo
     let one = #expect(throws: PlacementError.self) {
       try PlacementPlan.balanced(geometry, over: [worker(1, gibibytes: 0)], epoch: 1)
     }
-    #expect(one?.description.contains("1 worker offers 0.00 GiB") == true)
+    #expect(one?.description.contains("1 worker offers 0.00 KiB") == true)
     // Enough in all, but each worker has room for less than one group.
     let crumbs = (1...400).map { worker($0, gibibytes: 0.03) }
     let error = #expect(throws: PlacementError.self) {

@@ -8,11 +8,11 @@ struct Latency: ParsableCommand {
     abstract: "Measures round trips to every worker.",
     discussion: """
       Each probe carries the payload to the worker and back, over the connection that dispatches \
-      use, one probe at a time; the worker computes nothing. Times are in microseconds in JSON. \
-      Without MODEL the one that is inside the command tells the workers what to load.
+      use, one probe at a time; the worker computes nothing, and no model is needed. Times are \
+      those that the coordinator's clock sees, in JSON in microseconds.
       """)
 
-  @Argument(help: "A GGUF file or a Hugging Face folder. (default: the demo model)")
+  @Argument(help: "A model whose experts the workers load first. (default: none)")
   var model: String?
 
   @Option(
@@ -29,23 +29,21 @@ struct Latency: ParsableCommand {
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
+  private static let noLink =
+    "there is no link to measure; give --workers, or --listen and --expect"
+
   mutating func validate() throws {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be from 1 to 1000000, not \(count)")
     }
     if clusterArguments.kind == .none {
-      throw ValidationError("there is no link to measure; give --workers, or --listen and --expect")
+      throw ValidationError(Self.noLink)
     }
   }
 
   func run() throws {
-    let results = try ModelSession.withSession(
-      model ?? DemoModel.path(), modelArguments, clusterArguments, computeArguments
-    ) { session -> [ProbeResult] in
-      guard let coordinator = session.cluster?.coordinator else { return [] }
-      return try sizes.values.flatMap {
-        try coordinator.probe(payloadByteCount: $0, count: count)
-      }
+    let results = try withWorkers { coordinator in
+      try sizes.values.flatMap { try coordinator.probe(payloadByteCount: $0, count: count) }
     }
     let links = results.sorted {
       ($0.worker, $0.payloadByteCount) < ($1.worker, $1.payloadByteCount)
@@ -55,6 +53,26 @@ struct Latency: ParsableCommand {
     } else {
       for line in Self.table(links).lines(style: .results) { try Output.line(line) }
     }
+  }
+
+  private func withWorkers<Value>(
+    _ body: (ClusterCoordinator) throws -> Value
+  ) throws -> Value {
+    if let model {
+      return try ModelSession.withSession(
+        model, modelArguments, clusterArguments, computeArguments
+      ) { session in
+        guard let cluster = session.cluster else { throw CommandFailure(Self.noLink) }
+        return try body(cluster.coordinator)
+      }
+    }
+    let cluster = try ClusterSession(
+      clusterArguments, computeArguments, serving: .none, file: nil,
+      kernels: computeArguments.makeKernels(), maxRows: 1)
+    guard let cluster else { throw CommandFailure(Self.noLink) }
+    defer { cluster.close() }
+    try cluster.gather()
+    return try body(cluster.coordinator)
   }
 
   private static func json(_ link: ProbeResult) -> JSONText {

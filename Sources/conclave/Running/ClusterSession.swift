@@ -1,21 +1,18 @@
 import Coordinator
-import Experts
 import Foundation
 import Kernels
 import Logging
-import ModelFiles
 
 /// The workers of a run: processes of this machine, or those that join an address.
 final class ClusterSession {
   let coordinator: ClusterCoordinator
   /// Worker processes that this one started.
   let processes: LocalWorkers?
-  private let isDense: Bool
 
   /// Starts to listen, and the local workers if there are to be any; nil without workers.
   init?(
-    _ arguments: ClusterArguments, _ compute: ComputeArguments, archive: ModelArchive,
-    catalog: ExpertCatalog?, kernels: Kernels, maxRows: Int
+    _ arguments: ClusterArguments, _ compute: ComputeArguments, serving model: ServedModel,
+    file path: String?, kernels: Kernels, maxRows: Int
   ) throws {
     var options: ClusterOptions
     switch arguments.kind {
@@ -30,44 +27,39 @@ final class ClusterSession {
     options.maxRows = maxRows
     options.joinTimeout = .seconds(arguments.joinTimeout)
     options.combineTimeout = .seconds(arguments.combineTimeout)
-    isDense = catalog == nil
-    coordinator = try ClusterCoordinator(
-      ServedModel(digest: archive.digest, catalog: catalog), kernels: kernels, options: options)
+    coordinator = try ClusterCoordinator(model, kernels: kernels, options: options)
     guard case .local(let count) = arguments.kind else {
       processes = nil
       Terminal.note("waiting for \(options.expectedWorkers) workers at \(coordinator.endpoint)")
       return
     }
     let worker = Self.workerArguments(
-      join: coordinator.endpoint, model: archive.path, compute, share: count)
+      join: coordinator.endpoint, model: path, compute, share: count)
     processes = try LocalWorkers(count: count, executable: DemoModel.executable) { _ in worker }
   }
 
   /// The command line of a local worker, which shares this machine with `share` - 1 others.
   private static func workerArguments(
-    join address: String, model: String, _ compute: ComputeArguments, share: Int
+    join address: String, model: String?, _ compute: ComputeArguments, share: Int
   ) -> [String] {
     let threads = compute.threads ?? max(1, ThreadTeam.recommendedThreadCount / share)
     let memory = max(MachineMemory.forExperts / share, 1 << 20)
     return [
-      "worker", "--join", address, "--model", model, "--end-with-input", "--threads", "\(threads)",
+      "worker", "--join", address, "--end-with-input", "--threads", "\(threads)",
       "--memory", "\(memory)",
-    ] + (compute.kernels.map { ["--kernels", $0.rawValue] } ?? [])
+    ] + (model.map { ["--model", $0] } ?? [])
+      + (compute.kernels.map { ["--kernels", $0.rawValue] } ?? [])
   }
 
-  /// Waits until all workers are ready; nil for a dense model, whose workers stay idle.
-  func gather() throws -> RemoteExperts? {
+  /// Waits until all workers are ready.
+  func gather() throws {
     let bar = ProgressBar("loading experts on workers")
     defer { bar.finish() }
-    try coordinator.gather(abort: { [processes] in processes?.failure }) { workers in
+    try coordinator.gather(interruption: { [processes] in processes?.failure }) { workers in
       let assigned = workers.reduce(0) { $0 + $1.assignedGroups }
       let loaded = workers.reduce(0) { $0 + $1.loadedGroups }
       if assigned > 0 { bar.update(Double(loaded) / Double(assigned)) }
     }
-    if isDense {
-      Terminal.note("this model has no routed experts: its workers stay idle")
-    }
-    return coordinator.experts
   }
 
   /// Tells the workers that it is over, and ends those that this process started.

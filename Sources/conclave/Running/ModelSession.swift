@@ -1,3 +1,4 @@
+import Coordinator
 import DeepSeek
 import Experts
 import Foundation
@@ -33,8 +34,9 @@ final class ModelSession {
       try ExpertCatalog(archive: archive, shape: $0)
     }
     let cluster = try ClusterSession(
-      clusterArguments, computeArguments, archive: archive, catalog: catalog, kernels: kernels,
-      maxRows: modelArguments.stepTokens)
+      clusterArguments, computeArguments,
+      serving: ServedModel(digest: archive.digest, catalog: catalog), file: archive.path,
+      kernels: kernels, maxRows: modelArguments.stepTokens)
     let trunk = try Self.loading("loading the model") { progress in
       try DeepSeekModel(
         archive, kernels: kernels, routing: modelArguments.routing.rule,
@@ -42,7 +44,9 @@ final class ModelSession {
     }
     var experts: (any ExpertBackend)?
     if let cluster {
-      experts = try cluster.gather()
+      try cluster.gather()
+      experts = cluster.coordinator.experts
+      if catalog == nil { Terminal.note("this model has no routed experts: its workers stay idle") }
     } else if let catalog {
       experts = try Self.loading("loading experts") { progress in
         try LocalExperts(loading: catalog, kernels: kernels, progress: progress)
