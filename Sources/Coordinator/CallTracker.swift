@@ -61,6 +61,9 @@ package struct CallTracker {
     expectations.removeAll(keepingCapacity: true)
   }
 
+  /// Whether a call is on its way.
+  package var isLive: Bool { call.number > 0 }
+
   /// Whether every worker has answered.
   package var isComplete: Bool { expectations.allSatisfy(\.isDone) }
 

@@ -15,6 +15,20 @@ public struct ProbeResult: Sendable {
   public let roundTrips: LatencyHistogram
 }
 
+extension RemoteExperts {
+  /// The same as `ClusterCoordinator.probe`, for who has only the experts.
+  ///
+  /// - Parameters:
+  ///   - payloadByteCount: Bytes each way, at most 64 MiB.
+  ///   - count: Round trips for each worker, after a few that are not counted.
+  /// - Returns: One result for each worker.
+  /// - Throws: `ClusterError` when a worker is gone or does not echo within the combine timeout.
+  public func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
+    try LinkProber(socket, links: links, timeout: combineTimeout)
+      .probe(payloadByteCount: payloadByteCount, count: count)
+  }
+}
+
 /// Measures round trips on the data links; used by the thread that owns the data socket.
 final class LinkProber {
   private static let warmUpCount = 5

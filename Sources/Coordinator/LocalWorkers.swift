@@ -8,7 +8,7 @@ import Synchronization
 /// that happens. `terminate` (and `deinit`) ask with SIGTERM and then insist.
 public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed once `init` returns
   private let processes: [Process]
-  private let logs: [URL]
+  private let logs: [FileHandle]
   private let pipes: [Pipe]
   private let isTerminated = Atomic<Bool>(false)
 
@@ -22,11 +22,10 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
   public init(
     count: Int, executable: URL, arguments: (Int) -> [String]
   ) throws {
-    let folder = FileManager.default.temporaryDirectory
-    var started: [(Process, URL, Pipe)] = []
+    let logName = "conclave-\(UInt64.random(in: 0 ... .max))-worker"
+    var started: [(Process, FileHandle, Pipe)] = []
     for index in 0..<count {
-      let log = folder.appending(
-        path: "conclave-worker-\(ProcessInfo.processInfo.processIdentifier)-\(index).log")
+      let log = FileManager.default.temporaryDirectory.appending(path: "\(logName)-\(index).log")
       do {
         started.append(try Self.start(executable, arguments(index), log: log))
       } catch {
@@ -44,11 +43,14 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
 
   private static func start(
     _ executable: URL, _ arguments: [String], log: URL
-  ) throws -> (Process, URL, Pipe) {
+  ) throws -> (Process, FileHandle, Pipe) {
     guard FileManager.default.createFile(atPath: log.path, contents: nil) else {
       throw CocoaError(.fileWriteUnknown)
     }
     let output = try FileHandle(forWritingTo: log)
+    let reader = try FileHandle(forReadingFrom: log)
+    // Two handles keep the log alive; nothing is left behind, however this process ends.
+    try FileManager.default.removeItem(at: log)
     let process = Process()
     let pipe = Pipe()
     process.executableURL = executable
@@ -60,7 +62,7 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
     // Only the child shall hold the reading end, and no later child the writing end.
     try pipe.fileHandleForReading.close()
     try output.close()
-    return (process, log, pipe)
+    return (process, reader, pipe)
   }
 
   /// Identifiers of the processes, in order.
@@ -77,12 +79,13 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
     return nil
   }
 
-  private func lastLine(of log: URL) -> String {
-    let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+  private func lastLine(of log: FileHandle) -> String {
+    try? log.seek(toOffset: 0)
+    let text = String(decoding: (try? log.readToEnd()) ?? Data(), as: UTF8.self)
     return text.split(separator: "\n").last.map(String.init) ?? "it logged nothing"
   }
 
-  /// Ends every process and waits for that; logs of failed ones stay, others are removed.
+  /// Ends every process and waits for that.
   public func terminate(grace: Duration = .seconds(3)) {
     guard !isTerminated.exchange(true, ordering: .relaxed) else { return }
     for pipe in pipes { try? pipe.fileHandleForWriting.close() }
@@ -95,6 +98,5 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
       if process.isRunning { kill(process.processIdentifier, SIGKILL) }
       process.waitUntilExit()
     }
-    for log in logs { try? FileManager.default.removeItem(at: log) }
   }
 }

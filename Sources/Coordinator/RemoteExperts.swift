@@ -20,12 +20,12 @@ public final class RemoteExperts: ExpertBackend {
 
   /// The experts of the model.
   public let geometry: ExpertGeometry
-  private let links: [WorkerLink]
+  let links: [WorkerLink]
 
-  private let socket: DataSocket
+  let socket: DataSocket
   private let kernels: Kernels
   private let health: ClusterHealth
-  private let combineTimeout: Duration
+  let combineTimeout: Duration
   private let maxRows: Int
   private let assignments: [[Int]]  // (MoE layers, groups): index of the link
   private let slots: [CallSlot]
@@ -79,7 +79,7 @@ extension RemoteExperts {
       throw ClusterError.batch(
         "layer \(layer) with \(batch.rowCount) rows is not what this cluster was set up for")
     }
-    let slot = slots[Int(callCount % UInt64(Self.slotCount))]
+    let slot = freeSlot()
     slot.begin(
       nextCall(layer), batch,
       assignment: assignments[layer.rawValue - geometry.moeLayers.lowerBound],
@@ -93,6 +93,17 @@ extension RemoteExperts {
       throw error
     }
     return DispatchTicket(id: callCount, layer: layer, rowCount: batch.rowCount)
+  }
+
+  /// The first free one, so that no more grow to a batch's size than are needed at once; else the
+  /// oldest, whose ticket its owner must have dropped.
+  private func freeSlot() -> CallSlot {
+    var oldest = slots[0]
+    for slot in slots {
+      if !slot.tracker.isLive { return slot }
+      if slot.tracker.call.number < oldest.tracker.call.number { oldest = slot }
+    }
+    return oldest
   }
 
   private func nextCall(_ layer: LayerIndex) -> Call {
@@ -139,8 +150,8 @@ extension RemoteExperts {
   ///
   /// - Throws: `ClusterError` when a worker is gone, silent beyond the limit, or sends garbage.
   public func combine(_ ticket: DispatchTicket, into sum: inout FloatMatrix) throws {
-    let slot = slots[Int((ticket.id &- 1) % UInt64(Self.slotCount))]
-    guard slot.tracker.call.number == ticket.id else {
+    guard ticket.id > 0, let slot = slots.first(where: { $0.tracker.call.number == ticket.id })
+    else {
       throw ClusterError.batch("dispatch \(ticket.id) is not on its way")
     }
     defer { slot.tracker.abandon() }

@@ -12,25 +12,12 @@ import Transport
 public final class WorkerDaemon: Sendable {
   private let options: WorkerOptions
   private let isStopped = Atomic<Bool>(false)
-  private let signals = Mutex<[SignalSource]>([])
 
   /// A daemon that does nothing before `run`.
   public init(_ options: WorkerOptions) { self.options = options }
 
   /// Ends `run` soon, from any thread or signal source.
   public func stop() { isStopped.store(true, ordering: .relaxed) }
-
-  /// Makes SIGTERM and SIGINT call `stop`, once each; a second one ends the process at once.
-  public func stopOnSignals() {
-    for number in [SIGTERM, SIGINT] {
-      signal(number, SIG_IGN)
-      let source = SignalSource(number) { [self] in
-        signal(number, SIG_DFL)
-        stop()
-      }
-      signals.withLock { $0.append(source) }
-    }
-  }
 
   /// Serves until `stop`, a coordinator's shutdown, or the end of the parent process.
   ///
@@ -56,17 +43,6 @@ public final class WorkerDaemon: Sendable {
     while MonotonicTime.now < end, !isStopped.load(ordering: .relaxed) {
       Thread.sleep(forTimeInterval: 0.02)
     }
-  }
-}
-
-/// Calls a handler for a signal, as long as it lives.
-private final class SignalSource: @unchecked Sendable {  // the source is fixed and thread-safe
-  private let source: any DispatchSourceSignal
-
-  init(_ number: Int32, _ handler: @escaping @Sendable () -> Void) {
-    source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-    source.setEventHandler(handler: handler)
-    source.activate()
   }
 }
 

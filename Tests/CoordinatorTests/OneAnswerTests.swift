@@ -72,6 +72,13 @@ import Worker
       try remote.combine(ticket, into: &sum)
       #expect(bits(sum) == (try answer(local, layer, rows: 5, seed: 9)))
     }
+    // Tickets that are never combined cost nothing later.
+    for _ in 0..<10 {
+      let layer = layers[0]
+      _ = try remote.dispatch(makeBatch(model.geometry, layer, rows: 2, seed: 4), layer: layer)
+    }
+    #expect(
+      try answer(remote, layers[0], rows: 3, seed: 5) == answer(local, layers[0], rows: 3, seed: 5))
     #expect(throws: ClusterError.batch("dispatch 1 is not on its way")) {
       var sum = FloatMatrix(rows: 5, columns: model.geometry.hiddenSize)
       try remote.combine(tickets[0], into: &sum)
