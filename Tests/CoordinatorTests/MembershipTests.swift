@@ -8,9 +8,9 @@ import Testing
 @Suite struct MembershipTests {
   private let model: TestModel
   private var membership: Membership
-  private let first = Incarnation(rawValue: 1)!
-  private let second = Incarnation(rawValue: 2)!
-  private let third = Incarnation(rawValue: 3)!
+  private let first = Incarnation.random()
+  private let second = Incarnation.random()
+  private let third = Incarnation.random()
 
   init() throws {
     model = try TestModel(TestModel.floats)

@@ -6,7 +6,8 @@ import Tensors
 
 /// One valid message of each kind, for round trips and mutations.
 enum Samples {
-  static let digest = ModelDigest(bytes: Array(0..<32))!
+  static let digest = ModelDigest(sha256: [1, 2, 3].rawSpan)
+  static let incarnation = Incarnation.random()
   static let request = ChunkRequest(
     unit: .init(layer: LayerIndex(3), group: GroupIndex(7)), offset: 4 << 20, count: 4 << 20)
   static let call = Call(step: 7, number: 1 << 40, layer: 59, attempt: 2)
@@ -16,7 +17,7 @@ enum Samples {
     memoryBandwidth: 40_000_000_000, numericsProfile: "q8b32-i16/1", modelDigest: digest,
     software: "0.1.0")
 
-  static let geometry = try! ExpertGeometry(
+  static let geometry = try? ExpertGeometry(
     shape: ExpertShape(
       hiddenSize: 5_120, expertIntermediateSize: 1_536, expertCount: 160, expertsPerToken: 6,
       moeLayers: 1..<60, modelGroupCount: 8),
@@ -72,12 +73,12 @@ enum Samples {
 
   static func control(_ body: ControlMessage.Body) -> ControlMessage {
     ControlMessage(
-      incarnation: Incarnation(rawValue: 0xDEAD_BEEF)!, epoch: Epoch(rawValue: 4), body: body)
+      incarnation: incarnation, epoch: Epoch(rawValue: 4), body: body)
   }
 
   static func data(_ body: DataHeader.Body) -> DataHeader {
     DataHeader(
-      incarnation: Incarnation(rawValue: .max)!, epoch: Epoch(rawValue: 4), model: digest.short,
+      incarnation: incarnation, epoch: Epoch(rawValue: 4), model: digest.short,
       checksum: 77, body: body)
   }
 }
