@@ -4,8 +4,10 @@
 #include "formats.h"
 
 enum {
-  ROW_TILE = 64,         // activation rows of one kernel call: their accumulators stay in L1
-  DECODE_COLUMNS = 256,  // decoded at a time: whole blocks, and a tile that fits L1
+  ROW_TILE = 64,           // activation rows of one kernel call: their accumulators stay in L1
+  TILE_CODES = 128 << 10,  // codes of a tile of several rows: they stay in the second-level cache
+  PANEL_TILE = 2,          // panels of one kernel call
+  DECODE_COLUMNS = 256,    // decoded at a time: whole blocks, and a tile that fits L1
   CHAINS = 4,
   SCALE_BLOCK = 128  // F8_E4M3: rows and columns that share a scale
 };
@@ -21,18 +23,15 @@ static float *out_row(const ck_plan *plan, const ck_task *task, size_t row) {
   return task->out + index * task->out_stride;
 }
 
-// Copies a tile's results to their rows; the last panel may have fewer rows than lanes.
-static void scatter(const ck_plan *plan, const ck_task *task, size_t panel, size_t first_row,
-                    size_t count, const float *results) {
+// Copies a tile's results, `panels` adjacent panels of each row, to their rows; the last panel may
+// have fewer rows than lanes.
+static void scatter(const ck_plan *plan, const ck_task *task, size_t panel, size_t panels,
+                    size_t first_row, size_t count, const float *results) {
   size_t column = panel * CK_LANES, width = task->rows - column;
-  if (width > CK_LANES) width = CK_LANES;
+  if (width > panels * CK_LANES) width = panels * CK_LANES;
   for (size_t r = 0; r < count; r++) {
     float *out = out_row(plan, task, first_row + r) + column;
-    const float *result = results + CK_LANES * r;
-    if (width == CK_LANES)
-      memcpy(out, result, CK_LANES * sizeof(float));
-    else
-      memcpy(out, result, width * sizeof(float));
+    memcpy(out, results + panels * CK_LANES * r, width * sizeof(float));
   }
 }
 
@@ -61,20 +60,57 @@ static ck_quantised_kernel *quantised_kernel(const ck_kernels *kernels, uint32_t
   }
 }
 
-static void multiply_quantised(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
-  ck_quantised_kernel *kernel = quantised_kernel(plan->kernels, task->format);
-  ck_row rows[ROW_TILE];
-  _Alignas(64) float results[ROW_TILE * CK_LANES];
-  for (size_t first = 0; first < task->row_count; first += ROW_TILE) {
-    size_t count = task->row_count - first < ROW_TILE ? task->row_count - first : ROW_TILE;
-    for (size_t r = 0; r < count; r++) {
-      size_t row = x_row(plan, task, first + r);
-      rows[r].codes = (const int8_t *)task->x + row * task->x_stride;
-      rows[r].blocks = task->x_blocks + row * task->x_blocks_stride;
+// Some int8 rows in the order in which kernels read them: block by block.
+typedef struct row_tile {
+  _Alignas(64) int8_t codes[TILE_CODES];
+  ck_block blocks[TILE_CODES / CK_BLOCK];
+} row_tile;
+
+// Rows of a tile, at least one.
+static size_t tile_rows(const ck_task *task) {
+  size_t fit = TILE_CODES / task->columns;
+  return fit > ROW_TILE ? ROW_TILE : fit < 1 ? 1 : fit;
+}
+
+static void fill_tile(const ck_plan *plan, const ck_task *task, size_t first, size_t count,
+                      row_tile *tile) {
+  for (size_t r = 0; r < count; r++) {
+    size_t row = x_row(plan, task, first + r);
+    const int8_t *codes = (const int8_t *)task->x + row * task->x_stride;
+    const ck_block *blocks = task->x_blocks + row * task->x_blocks_stride;
+    for (size_t b = 0; b < task->columns / CK_BLOCK; b++) {
+      memcpy(tile->codes + CK_BLOCK * (count * b + r), codes + CK_BLOCK * b, CK_BLOCK);
+      tile->blocks[count * b + r] = blocks[b];
     }
-    for (size_t panel = from; panel < to; panel++) {
-      kernel(task->panels + panel * task->panel_bytes, task->columns, rows, count, results);
-      scatter(plan, task, panel, first, count, results);
+  }
+}
+
+// Panels [from, to) × `count` rows that stand block by block.
+static void multiply_tile(const ck_plan *plan, const ck_task *task, size_t from, size_t to,
+                          size_t first, size_t count, const int8_t *codes, const ck_block *blocks) {
+  ck_quantised_kernel *kernel = quantised_kernel(plan->kernels, task->format);
+  _Alignas(64) float results[PANEL_TILE * ROW_TILE * CK_LANES];
+  for (size_t panel = from; panel < to; panel += PANEL_TILE) {
+    size_t panels = to - panel < PANEL_TILE ? to - panel : PANEL_TILE;
+    kernel(task->panels + panel * task->panel_bytes, task->panel_bytes, panels, task->columns,
+           codes, blocks, count, results);
+    scatter(plan, task, panel, panels, first, count, results);
+  }
+}
+
+// A single row stands block by block already; more are copied to a tile.
+static void multiply_quantised(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
+  row_tile tile;
+  size_t most = tile_rows(task);
+  for (size_t first = 0; first < task->row_count; first += most) {
+    size_t count = task->row_count - first < most ? task->row_count - first : most;
+    if (count == 1) {
+      size_t row = x_row(plan, task, first);
+      multiply_tile(plan, task, from, to, first, 1, (const int8_t *)task->x + row * task->x_stride,
+                    task->x_blocks + row * task->x_blocks_stride);
+    } else {
+      fill_tile(plan, task, first, count, &tile);
+      multiply_tile(plan, task, from, to, first, count, tile.codes, tile.blocks);
     }
   }
 }
@@ -97,7 +133,7 @@ static void multiply_floats(const ck_plan *plan, const ck_task *task, size_t fro
       memset(state, 0, count * CHAINS * CK_LANES * sizeof(float));
       kernel(task->panels + panel * task->panel_bytes, task->columns, rows, count, state);
       k->fold_chains(state, count, results);
-      scatter(plan, task, panel, first, count, results);
+      scatter(plan, task, panel, 1, first, count, results);
     }
   }
 }
@@ -140,7 +176,7 @@ static void multiply_decoding(const ck_plan *plan, const ck_task *task, size_t f
       memset(state, 0, count * CHAINS * CK_LANES * sizeof(float));
       multiply_decoded(plan->kernels, task, panel, rows, count, state);
       plan->kernels->fold_chains(state, count, results);
-      scatter(plan, task, panel, first, count, results);
+      scatter(plan, task, panel, 1, first, count, results);
     }
 }
 

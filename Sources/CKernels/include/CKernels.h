@@ -59,12 +59,6 @@ typedef struct ck_block {
   int32_t negative_half;  // −Σ of the first 16 codes
 } ck_block;
 
-// One activation row encoded as int8 blocks.
-typedef struct ck_row {
-  const int8_t *codes;
-  const ck_block *blocks;
-} ck_row;
-
 // ---------------------------------------------------------------- attention
 
 // Some query heads that share one key/value row, over positions [from, to) of one split.
@@ -88,9 +82,12 @@ typedef struct ck_attention {
 
 // ---------------------------------------------------------------- the table
 
-// A panel times `count` int8 rows: out is count × 16, 64-byte aligned.
-typedef void ck_quantised_kernel(const uint8_t *panel, size_t columns, const ck_row *rows,
-                                 size_t count, float *out);
+// `panels` adjacent panels times `rows` int8 rows. Activations stand block by block, and within a
+// block row by row: codes is (columns / 32) × rows × 32, blocks (columns / 32) × rows. `out` is
+// rows × panels × 16, 64-byte aligned.
+typedef void ck_quantised_kernel(const uint8_t *panel, size_t panel_bytes, size_t panels,
+                                 size_t columns, const int8_t *codes, const ck_block *blocks,
+                                 size_t rows, float *out);
 
 // A panel times `count` float rows: state is count × 4 chains × 16, in and out, 64-byte aligned.
 typedef void ck_float_kernel(const uint8_t *panel, size_t columns, const float *const *rows,
