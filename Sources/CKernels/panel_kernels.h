@@ -12,11 +12,7 @@
 // panels are taken side by side, so that an activation is loaded once for 32 weight rows: loads
 // bind otherwise (265 and 345 GMAC/s for 64 rows of Q4_K on a core of Zen 5).
 
-enum {
-  GROUPS = 8,
-  PREFETCH_NEAR = 4096,  // ahead of a single row, to the first-level cache
-  PREFETCH_FAR = 12288   // ahead of tiles of several rows, to the second-level cache
-};
+enum { GROUPS = 8, PREFETCH_NEAR = 4096, MEMORY_BOUND_ROWS = 2 };
 
 #define NIBBLES i_set1(0x0f0f0f0f)
 INLINE v16i low_nibbles(v16i word) { return i_and(word, NIBBLES); }
@@ -36,18 +32,6 @@ INLINE single_place single_at(const uint8_t *panel, size_t index, size_t words) 
   return (single_place){pair + index % 2 * 32, pair + 64 + index % 2 * 64 * words};
 }
 
-// Asks for a later part of the panel. Processors see a stream of lines by themselves only while it
-// is read strictly in order, one line after another; the formats of 256 read words twice, and the
-// tiles of several rows work on a block for long. From memory, two threads of Zen 5 read Q4_K at 31
-// GB/s without and 47 with (Q5_K 25 and 47, Q6_K 39 and 49; plain reading: 50).
-INLINE void prefetch(const uint8_t *from, size_t lines, size_t count) {
-  for (size_t line = 0; line < lines; line++)
-    if (count == 1)
-      __builtin_prefetch(from + PREFETCH_NEAR + 64 * line, 0, 3);
-    else
-      __builtin_prefetch(from + PREFETCH_FAR + 64 * line, 0, 2);
-}
-
 // ---------------------------------------------------------------- one block × the rows of a tile
 
 // Adjacent panels, at most PANELS, and the activation rows that they meet.
@@ -59,7 +43,24 @@ typedef struct ck_tile {
   const ck_block *blocks;  // blocks × rows
   v16f *sums;              // rows × stride
   size_t stride;           // between rows of sums
+  size_t ahead;            // bytes from what is read to what to ask for
 } ck_tile;
+
+// Asks for what comes later. Processors see a stream of lines by themselves only while it is read
+// strictly in order, one line after another; the formats of 256 read words twice, and tiles of
+// several rows work on a block for long.
+//
+// One or two rows are bound by memory and ask for what is near, a single one to the first level
+// (two threads of Zen 5 read Q4_K from memory at 31 GB/s without and 47 with, Q5_K 25 and 47, Q6_K
+// 39 and 49; plain reading does 50). More rows ask for the same place of the panels that are next
+// (16 rows of Q4_K from memory: 205 to 336 GMAC/s a core).
+INLINE void prefetch(const ck_tile *t, const uint8_t *from, size_t lines, size_t rows) {
+  for (size_t line = 0; line < lines; line++)
+    if (rows == 1)
+      __builtin_prefetch(from + PREFETCH_NEAR + 64 * line, 0, 3);
+    else
+      __builtin_prefetch(from + t->ahead + 64 * line, 0, 2);
+}
 
 // What multiplies a block of 32 columns, for each panel.
 typedef struct weight_block {
@@ -174,7 +175,7 @@ TILE(q4_0) {
     weight_block w;
     EACH_PANEL {
       single_place at = single_at(t->panel + p * t->panel_bytes, b, 4);
-      prefetch(at.words - 64, 5, rows);
+      prefetch(t, at.words - 64, 5, rows);
       nibble_block(at.words, w.codes[p]);
       w.scale[p] = load_halves(at.halves);
     }
@@ -187,7 +188,7 @@ TILE(q4_1) {
     weight_block w;
     EACH_PANEL {
       const uint8_t *block = t->panel + p * t->panel_bytes + b * 5 * 64;
-      prefetch(block, 5, rows);
+      prefetch(t, block, 5, rows);
       nibble_block(block + 64, w.codes[p]);
       w.scale[p] = load_halves(block);
       w.minimum[p] = negated(load_halves(block + 32));
@@ -201,7 +202,7 @@ TILE(q5_0) {
     weight_block w;
     EACH_PANEL {
       single_place at = single_at(t->panel + p * t->panel_bytes, b, 5);
-      prefetch(at.words - 64, 6, rows);
+      prefetch(t, at.words - 64, 6, rows);
       nibble_block(word_at(at.words, 1), w.codes[p]);
       add_fifth_bits(load_word(at.words, 0), w.codes[p]);
       w.scale[p] = load_halves(at.halves);
@@ -215,7 +216,7 @@ TILE(q5_1) {
     weight_block w;
     EACH_PANEL {
       const uint8_t *block = t->panel + p * t->panel_bytes + b * 6 * 64;
-      prefetch(block, 6, rows);
+      prefetch(t, block, 6, rows);
       nibble_block(block + 128, w.codes[p]);
       add_fifth_bits(load_word(block + 64, 0), w.codes[p]);
       w.scale[p] = load_halves(block);
@@ -230,7 +231,7 @@ TILE(q8_0) {
     weight_block w;
     EACH_PANEL {
       single_place at = single_at(t->panel + p * t->panel_bytes, b, 8);
-      prefetch(at.words - 64, 9, rows);
+      prefetch(t, at.words - 64, 9, rows);
       for (size_t g = 0; g < GROUPS; g++) w.codes[p][g] = wide_codes(load_word(at.words, g));
       w.scale[p] = load_halves(at.halves);
     }
@@ -243,7 +244,7 @@ TILE(iq4_nl) {
     weight_block w;
     EACH_PANEL {
       single_place at = single_at(t->panel + p * t->panel_bytes, b, 4);
-      prefetch(at.words - 64, 5, rows);
+      prefetch(t, at.words - 64, 5, rows);
       nibble_block(at.words, w.codes[p]);
       for (size_t g = 0; g < GROUPS; g++) w.codes[p][g] = wide_lookup(w.codes[p][g]);
       w.scale[p] = load_halves(at.halves);
@@ -310,7 +311,7 @@ INLINE void affine_k_tile(const ck_tile *t, bool five, size_t panels, size_t row
       weight_block w;
       EACH_PANEL {
         const affine_k_header *h = header + p;
-        prefetch(block + p * t->panel_bytes + 8 * lines * j, (lines + 7) / 8, rows);
+        prefetch(t, block + p * t->panel_bytes + 8 * lines * j, (lines + 7) / 8, rows);
         affine_k_codes(block + p * t->panel_bytes, five, j, w.codes[p]);
         w.scale[p] = v_mul(h->d, byte_as_float(h->bits.scales[j / 4], (int)j % 4));
         w.minimum[p] = v_mul(h->dmin, byte_as_float(h->bits.minima[j / 4], (int)j % 4));
@@ -346,7 +347,7 @@ TILE(q6_k) {
       const int k = (int)j % 4;
       EACH_PANEL {
         single_place at = single_at(t->panel + p * t->panel_bytes, super, 52);
-        prefetch(word_at(at.words, 52 * j / 8) - 64, 8, rows);
+        prefetch(t, word_at(at.words, 52 * j / 8) - 64, 8, rows);
         const uint8_t *half = word_at(at.words, 26 * (j / 4));
         q6_k_codes(half, k, w.codes[p]);
         v16i scales = load_word(half, (size_t)k / 2);
@@ -374,7 +375,7 @@ TILE(iq4_xs) {
       weight_block w;
       EACH_PANEL {
         const uint8_t *block = t->panel + p * t->panel_bytes + super * 34 * 64;
-        prefetch(word_at(block, 34 * j / 8), 5, rows);
+        prefetch(t, word_at(block, 34 * j / 8), 5, rows);
         nibble_block(block + 128 + 256 * j, w.codes[p]);
         for (size_t g = 0; g < GROUPS; g++) w.codes[p][g] = wide_lookup(w.codes[p][g]);
         w.scale[p] = iq4_xs_scale(block, (int)j);
@@ -400,11 +401,12 @@ TILE(iq4_xs) {
   static void format##_kernel(const uint8_t *panel, size_t panel_bytes, size_t panels,     \
                               size_t columns, const int8_t *codes, const ck_block *blocks, \
                               size_t rows, float *out) {                                   \
-    ck_tile t = {panel, panel_bytes, columns, codes, blocks, (v16f *)out, panels};         \
+    size_t ahead = rows <= MEMORY_BOUND_ROWS ? PREFETCH_NEAR : PANELS * panel_bytes;       \
+    ck_tile t = {panel, panel_bytes, columns, codes, blocks, (v16f *)out, panels, ahead};  \
     if (rows > 1)                                                                          \
       for (size_t i = 0; i < rows * panels; i++) t.sums[i] = v_zero();                     \
     for (size_t left = panels; left > 0;) {                                                \
-      size_t some = rows > 1 && left >= PANELS ? PANELS : 1;                               \
+      size_t some = rows > MEMORY_BOUND_ROWS && left >= PANELS ? PANELS : 1;               \
       if (rows == 1)                                                                       \
         format##_row(&t);                                                                  \
       else if (some == PANELS)                                                             \
