@@ -85,7 +85,10 @@ let package = Package(
         lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       resources: [.copy("Resources/conclave-demo-q8_0.gguf")], swiftSettings: swift),
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: swift),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
+    .target(
+      name: "TestSupport", dependencies: ["CAllocations"], path: "Tests/TestSupport",
+      swiftSettings: swift),
     tests("Kernels", ["Tensors"]),
     tests("ModelFiles", ["Tensors"]),
     tests("Synthesis", ["Kernels", "ModelFiles", "Tensors"]),

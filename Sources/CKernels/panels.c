@@ -136,26 +136,89 @@ static size_t panel_word(const uint8_t *order, size_t word) {
   return order == NULL ? word : order[word];
 }
 
-static void pack_words(const uint8_t *const *rows, size_t row_count, size_t words, uint32_t flip,
+// Four words of four rows, or of one word the lanes of four rows: what every processor has.
+typedef uint32_t four_words __attribute__((vector_size(16)));
+typedef uint16_t eight_halves __attribute__((vector_size(16)));
+
+enum { VECTOR_BYTES = sizeof(four_words), VECTOR_WORDS = 4, QUARTERS = CK_LANES / 4 };
+
+// What rows that a panel lacks consist of: as long as the largest block.
+static const uint8_t no_row[256];
+
+static four_words load_words(const uint8_t *from) {
+  four_words words;
+  memcpy(&words, from, sizeof words);
+  return words;
+}
+
+// Words at..at + 3 of sixteen rows, transposed: lanes[w][q] is word at + w of rows 4q to 4q + 3.
+static void transpose(const uint8_t *const *rows, size_t at, four_words lanes[][QUARTERS]) {
+  for (size_t q = 0; q < QUARTERS; q++) {
+    four_words a = load_words(rows[4 * q] + 4 * at), b = load_words(rows[4 * q + 1] + 4 * at);
+    four_words c = load_words(rows[4 * q + 2] + 4 * at), d = load_words(rows[4 * q + 3] + 4 * at);
+    four_words ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    four_words ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    four_words cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    four_words cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    lanes[0][q] = __builtin_shufflevector(ab01, cd01, 0, 1, 4, 5);
+    lanes[1][q] = __builtin_shufflevector(ab01, cd01, 2, 3, 6, 7);
+    lanes[2][q] = __builtin_shufflevector(ab23, cd23, 0, 1, 4, 5);
+    lanes[3][q] = __builtin_shufflevector(ab23, cd23, 2, 3, 6, 7);
+  }
+}
+
+static void pack_word(const uint8_t *const *rows, size_t at, uint32_t flip, uint8_t *out) {
+  for (size_t r = 0; r < CK_LANES; r++) {
+    uint32_t word;
+    memcpy(&word, rows[r] + 4 * at, 4);
+    word ^= flip;
+    memcpy(out + 4 * r, &word, 4);
+  }
+}
+
+// Words of sixteen rows. The last four overlap the four before when they are no multiple of four.
+static void pack_words(const uint8_t *const *rows, size_t words, uint32_t flip,
                        const uint8_t *order, uint8_t *panel) {
-  for (size_t w = 0; w < words; w++) {
-    uint8_t *out = panel + 64 * panel_word(order, w);
-    for (size_t r = 0; r < CK_LANES; r++) {
-      uint32_t word = 0;
-      if (r < row_count) memcpy(&word, rows[r] + 4 * w, 4);
-      word ^= flip;
-      memcpy(out + 4 * r, &word, 4);
+  const four_words flips = {flip, flip, flip, flip};
+  if (words < VECTOR_WORDS) {
+    for (size_t w = 0; w < words; w++) pack_word(rows, w, flip, panel + 64 * panel_word(order, w));
+    return;
+  }
+  for (size_t w = 0; w < words; w += VECTOR_WORDS) {
+    size_t at = w + VECTOR_WORDS <= words ? w : words - VECTOR_WORDS;
+    four_words lanes[VECTOR_WORDS][QUARTERS];
+    transpose(rows, at, lanes);
+    for (size_t i = 0; i < VECTOR_WORDS; i++) {
+      uint8_t *out = panel + 64 * panel_word(order, at + i);
+      for (size_t q = 0; q < QUARTERS; q++) {
+        four_words flipped = lanes[i][q] ^ flips;
+        memcpy(out + VECTOR_BYTES * q, &flipped, VECTOR_BYTES);
+      }
     }
   }
 }
 
-static void pack_halves(const uint8_t *const *rows, size_t row_count, size_t halves, uint8_t *out) {
-  for (size_t h = 0; h < halves; h++)
-    for (size_t r = 0; r < CK_LANES; r++) {
-      uint16_t half = 0;
-      if (r < row_count) memcpy(&half, rows[r] + 2 * h, 2);
-      memcpy(out + 32 * h + 2 * r, &half, 2);
-    }
+static void pack_half(const uint8_t *const *rows, size_t at, uint8_t *out) {
+  for (size_t r = 0; r < CK_LANES; r++) memcpy(out + 2 * r, rows[r] + 2 * at, 2);
+}
+
+// Halves of sixteen rows: transposed as words, whose lower and upper halves are then parted.
+static void pack_halves(const uint8_t *const *rows, size_t halves, uint8_t *out) {
+  size_t h = 0;
+  for (; h + 2 * VECTOR_WORDS <= halves; h += 2 * VECTOR_WORDS) {
+    four_words lanes[VECTOR_WORDS][QUARTERS];
+    transpose(rows, h / 2, lanes);
+    for (size_t i = 0; i < VECTOR_WORDS; i++)
+      for (size_t q = 0; q < QUARTERS; q += 2) {
+        eight_halves a = (eight_halves)lanes[i][q], b = (eight_halves)lanes[i][q + 1];
+        eight_halves lower = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+        eight_halves upper = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+        uint8_t *target = out + 32 * (h + 2 * i) + 8 * q;
+        memcpy(target, &lower, sizeof lower);
+        memcpy(target + 32, &upper, sizeof upper);
+      }
+  }
+  for (; h < halves; h++) pack_half(rows, h, out + 32 * h);
 }
 
 static void pack_blocks(block_layout layout, size_t columns, const uint8_t *raw, size_t row_count,
@@ -166,14 +229,14 @@ static void pack_blocks(block_layout layout, size_t columns, const uint8_t *raw,
     memset(panel + place_of(layout, blocks - 1).halves, 0, 64);
   for (size_t b = 0; b < blocks; b++) {
     const uint8_t *halves[CK_LANES], *words[CK_LANES];
-    for (size_t r = 0; r < row_count; r++) {
-      const uint8_t *block = raw + r * row_bytes + b * layout.bytes;
+    for (size_t r = 0; r < CK_LANES; r++) {
+      const uint8_t *block = r < row_count ? raw + r * row_bytes + b * layout.bytes : no_row;
       halves[r] = block + layout.half_offset;
       words[r] = block + layout.word_offset;
     }
     block_place place = place_of(layout, b);
-    pack_halves(halves, row_count, layout.halves, panel + place.halves);
-    pack_words(words, row_count, layout.words, flip, layout.order, panel + place.words);
+    pack_halves(halves, layout.halves, panel + place.halves);
+    pack_words(words, layout.words, flip, layout.order, panel + place.words);
     if (layout.change == BITS_GATHERED)
       for (size_t r = 0; r < CK_LANES; r++) {
         uint32_t word;
@@ -188,20 +251,27 @@ static void pack_blocks(block_layout layout, size_t columns, const uint8_t *raw,
 // for F8_E4M3.
 static void pack_floats(uint32_t format, size_t columns, const uint8_t *raw, size_t row_count,
                         uint8_t *panel) {
-  const uint8_t *rows[CK_LANES];
-  size_t row_bytes = ck_row_bytes(format, columns);
-  for (size_t r = 0; r < row_count; r++) rows[r] = raw + r * row_bytes;
-  if (format == F16) {
-    memset(panel + columns / 2 * 64, 0, columns % 2 * 64);
-    pack_halves(rows, row_count, columns, panel);
-    return;
+  size_t row_bytes = ck_row_bytes(format, columns), piece = sizeof no_row;
+  for (size_t at = 0; at < row_bytes; at += piece) {
+    const uint8_t *rows[CK_LANES];
+    for (size_t r = 0; r < CK_LANES; r++)
+      rows[r] = r < row_count ? raw + r * row_bytes + at : no_row;
+    size_t count = row_bytes - at < piece ? row_bytes - at : piece;
+    uint8_t *out = panel + 16 * at;
+    if (format == F16) {
+      pack_halves(rows, count / 2, out);
+    } else {
+      pack_words(rows, count / 4, 0, NULL, out);
+    }
+    if (count % 4 == 0) continue;
+    uint8_t *rest = out + count / 4 * 64;  // of an odd row
+    if (format == F16) {
+      memset(rest + 32, 0, 32);
+      continue;
+    }
+    memset(rest, 0, 64);
+    for (size_t r = 0; r < row_count; r++) memcpy(rest + 4 * r, rows[r] + count / 4 * 4, count % 4);
   }
-  size_t words = row_bytes / 4;
-  pack_words(rows, row_count, words, 0, NULL, panel);
-  if (row_bytes % 4 == 0) return;
-  memset(panel + 64 * words, 0, 64);  // the rest of an odd row
-  for (size_t r = 0; r < row_count; r++)
-    memcpy(panel + 64 * words + 4 * r, rows[r] + 4 * words, row_bytes % 4);
 }
 
 void ck_pack_panel(uint32_t format, size_t columns, const uint8_t *rows, size_t row_count,

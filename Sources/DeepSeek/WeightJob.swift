@@ -25,18 +25,29 @@ struct WeightJob: Sendable {
     var error: (any Error)?
   }
 
-  /// Runs all jobs; each thread holds the bytes of one job at a time.
+  /// Bytes that are read at a time: they stay in a core's cache until they are packed.
+  private static let pieceByteCount = 256 << 10
+
+  /// Rows that are read at a time: whole panels, or all when they become columns.
+  private var pieceRows: Int {
+    if case .transposed = transform { return rows.count }
+    let panel = PackedMatrix.panelRows
+    return panel * max(1, Self.pieceByteCount / max(1, panel * tensor.rowByteCount))
+  }
+
+  /// Runs all jobs; each thread holds the bytes of one piece at a time.
   ///
   /// `progress` is called with rising shares of 1, by one thread at a time.
   static func run(
     _ jobs: [WeightJob], from archive: ModelArchive, team: ThreadTeam, progress: (Double) -> Void
   ) throws {
     let total = Double(max(1, jobs.reduce(0) { $0 + $1.byteCount }))
+    let piece = jobs.map { min($0.pieceRows, $0.rows.count) * $0.tensor.rowByteCount }.max() ?? 0
     let state = Mutex(State())
-    team.forEach(jobs.count) { index in
+    team.forEach(jobs.count, bufferByteCount: piece) { index, buffer in
       guard state.withLock({ $0.error == nil }) else { return }
       do {
-        try jobs[index].run(archive)
+        try jobs[index].run(archive, &buffer)
         state.withLock { state in
           state.doneBytes += jobs[index].byteCount
           progress(Double(state.doneBytes) / total)
@@ -48,32 +59,45 @@ struct WeightJob: Sendable {
     if let error = state.withLock({ $0.error }) { throw error }
   }
 
-  private func run(_ archive: ModelArchive) throws {
-    let raw = try archive.bytes(of: tensor, rows: rows)
+  private func run(_ archive: ModelArchive, _ buffer: inout ByteBuffer) throws {
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: pieceRows) {
+      let part = first..<min(first + pieceRows, rows.upperBound)
+      let size = tensor.rowByteCount
+      var all = buffer.mutableBytes
+      var target = all._mutatingExtracting(0..<part.count * size)
+      try archive.read(
+        tensor, bytes: part.lowerBound * size..<part.upperBound * size, into: &target)
+      pack(buffer.bytes.extracting(0..<part.count * size), part)
+    }
+  }
+
+  private func pack(_ raw: RawSpan, _ part: Range<Int>) {
+    let target = row + part.lowerBound - rows.lowerBound
     switch transform {
     case .none:
-      unsafe matrix.pack(rawRows: raw.span.bytes, at: row)
+      matrix.pack(rawRows: raw, at: target)
     case .decoded(let scales):
-      let floats = decode(raw, scales: scales)
-      unsafe matrix.pack(rawRows: floats.span.bytes, at: row)
+      let floats = decode(raw, part, scales: scales)
+      unsafe matrix.pack(rawRows: floats.span.bytes, at: target)
     case .transposed(let scales):
-      if matrix.format == tensor.format {
-        let transposed = transpose(raw, elementSize: tensor.format.blockByteCount)
-        unsafe matrix.pack(rawRows: transposed.span.bytes, at: row)
+      if matrix.format != tensor.format {
+        let floats = decode(raw, part, scales: scales)
+        packTransposed(unsafe floats.span.bytes, as: UInt32.self)
+      } else if tensor.format == .f32 {
+        packTransposed(raw, as: UInt32.self)
       } else {
-        let transposed = transpose(decode(raw, scales: scales), elementSize: 1)
-        unsafe matrix.pack(rawRows: transposed.span.bytes, at: row)
+        packTransposed(raw, as: UInt16.self)
       }
     }
   }
 
-  private func decode(_ raw: [UInt8], scales: [Float]) -> [Float] {
-    var floats = [Float](repeating: 0, count: rows.count * tensor.columns)
+  private func decode(_ raw: RawSpan, _ part: Range<Int>, scales: [Float]) -> [Float] {
+    var floats = [Float](repeating: 0, count: part.count * tensor.columns)
     var span = floats.mutableSpan
-    unsafe tensor.format.decode(raw.span.bytes, into: &span)
+    tensor.format.decode(raw, into: &span)
     guard !scales.isEmpty else { return floats }
     let perRow = (tensor.columns + 127) / 128
-    for (index, row) in rows.enumerated() {
+    for (index, row) in part.enumerated() {
       for column in 0..<tensor.columns {
         floats[index * tensor.columns + column] *= scales[row / 128 * perRow + column / 128]
       }
@@ -81,16 +105,19 @@ struct WeightJob: Sendable {
     return floats
   }
 
-  /// (rows, columns) to (columns, rows), for elements of `elementSize` array entries.
-  private func transpose<Entry>(_ entries: [Entry], elementSize: Int) -> [Entry] {
-    var result = entries
-    for row in 0..<rows.count {
-      for column in 0..<tensor.columns {
-        let source = (row * tensor.columns + column) * elementSize
-        let target = (column * rows.count + row) * elementSize
-        for part in 0..<elementSize { result[target + part] = entries[source + part] }
+  /// Packs all rows of the job as columns; `Word` is as large as an element.
+  private func packTransposed<Word: FixedWidthInteger & BitwiseCopyable>(
+    _ raw: RawSpan, as type: Word.Type
+  ) {
+    var words = [Word](repeating: 0, count: rows.count * tensor.columns)
+    var target = words.mutableSpan
+    for column in 0..<tensor.columns {
+      for row in 0..<rows.count {
+        let source = (row * tensor.columns + column) * MemoryLayout<Word>.size
+        target[column * rows.count + row] = unsafe raw.unsafeLoadUnaligned(
+          fromByteOffset: source, as: Word.self)
       }
     }
-    return result
+    unsafe matrix.pack(rawRows: words.span.bytes, at: row)
   }
 }

@@ -20,6 +20,9 @@ public struct ExpertCatalog: ExpertSource {
     geometry = try ExpertGeometry(shape: shape, layerFormats: layers.map(\.formats))
   }
 
+  /// Files are read at any place by any thread.
+  public var servesManyThreads: Bool { true }
+
   /// Copies `bytes` of the stream of (`layer`, `group`) to the start of `destination`.
   ///
   /// - Throws: `ModelFileError` when the file cannot be read, `ExpertError` when the range or the

@@ -11,21 +11,13 @@ public struct PackedGroup: Sendable {
 
   /// Bytes of the packed matrices.
   public var byteCount: Int { experts.reduce(0) { $0 + $1.byteCount } }
-
-  fileprivate func read(
-    _ bytes: Range<Int>, from source: some ExpertSource, into buffer: inout ByteBuffer,
-    at offset: Int
-  ) throws {
-    var all = buffer.mutableBytes
-    var target = all._mutatingExtracting(offset..<offset + bytes.count)
-    try source.read(layer: layer, group: group, bytes: bytes, into: &target)
-  }
 }
 
 /// Packs one expert group from its byte stream, which may come in pieces of any size.
 ///
 /// Bytes wait in a staging buffer of a few megabytes until they are whole panels of 16 rows; then
-/// all of them are packed in parallel. May be used on a thread of its own.
+/// all of them are packed in parallel. A source that many threads can read is read without staging.
+/// May be used on a thread of its own.
 public struct GroupPacker: ~Copyable {
   /// Bytes of the group's stream.
   public let byteCount: Int
@@ -41,9 +33,9 @@ public struct GroupPacker: ~Copyable {
 
   /// Rows of one matrix, or its scales, that lie whole in the staging buffer.
   private struct Piece {
-    let matrix: PackedMatrix
-    let part: ExpertSegment.Part
-    let firstRow: Int
+    let expert: Int
+    let segment: ExpertSegment
+    let offset: Int  // in the segment
     let bytes: Range<Int>  // in `staging`
   }
 
@@ -99,6 +91,11 @@ extension GroupPacker {
   public mutating func fill(
     from source: some ExpertSource, progress: (Int) -> Void = { _ in }
   ) throws {
+    if source.servesManyThreads, receivedByteCount == 0 {
+      let reader = GroupReader(group: group, layout: layout, source: source)
+      try reader.run(team: kernels.team, progress: progress)
+      receivedByteCount = byteCount
+    }
     while receivedByteCount < byteCount {
       let count = min(byteCount - receivedByteCount, staging.byteCount - stagedByteCount)
       let position = receivedByteCount
@@ -147,8 +144,8 @@ extension GroupPacker {
       let size = piece > 0 ? piece : min(segment.unitByteCount, left)
       pieces.append(
         Piece(
-          matrix: group.experts[expert][segment.projection], part: segment.part,
-          firstRow: (offset - segment.offset) / segment.rowByteCount, bytes: used..<used + size))
+          expert: expert, segment: segment, offset: offset - segment.offset,
+          bytes: used..<used + size))
       used += size
     }
     return used
@@ -158,21 +155,13 @@ extension GroupPacker {
     let bytes = staging.bytes
     kernels.team.forEach(pieces.count) { index in
       let piece = pieces[index]
-      let raw = bytes.extracting(piece.bytes)
-      switch piece.part {
-      case .weights: piece.matrix.pack(rawRows: raw, at: piece.firstRow)
-      case .scales: piece.matrix.setBlockScales(unsafe raw._unsafeView(as: Float.self))
-      }
+      group.pack(
+        bytes.extracting(piece.bytes), of: piece.segment, expert: piece.expert, at: piece.offset)
     }
   }
 }
 
 extension ExpertSegment {
-  /// Bytes that must be packed together: a panel of rows, or all scales of a matrix.
-  fileprivate var unitByteCount: Int {
-    part == .scales ? byteCount : min(rowCount, PackedMatrix.panelRows) * rowByteCount
-  }
-
   /// The whole units in `available` bytes, when `left` bytes of the segment are to come.
   fileprivate func wholeUnits(in available: Int, left: Int) -> Int {
     available >= left ? left : available / unitByteCount * unitByteCount

@@ -15,9 +15,9 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   private let locked = Atomic<Bool>(false)
   private let stopping = Atomic<Bool>(false)
   private let callerSleeps = Atomic<Bool>(false)
-  private let helpers: Int
-  private let sleeping: UnsafeMutablePointer<Atomic<Bool>>  // one per helper
-  private let wakeups: UnsafeMutablePointer<sem_t>  // one per helper, then the caller's
+  private let count: Int
+  private let helpers: UnsafeMutablePointer<TeamHelper>  // (count)
+  private let callerWakeup: UnsafeMutablePointer<sem_t>
 
   private var job: TeamJob?
   private var context: UnsafeMutableRawPointer?
@@ -27,19 +27,19 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   private static let insideMask: UInt64 = open - 1
   private static let number: UInt64 = 1 << 32
 
-  init(helpers: Int) {
-    self.helpers = helpers
-    unsafe sleeping = .allocate(capacity: max(helpers, 1))
-    unsafe wakeups = .allocate(capacity: helpers + 1)
-    for index in 0..<helpers { unsafe (sleeping + index).initialize(to: Atomic(false)) }
-    for index in 0...helpers { unsafe sem_init(wakeups + index, 0, 0) }
+  init(helpers count: Int) {
+    self.count = count
+    unsafe helpers = .allocate(capacity: max(count, 1))
+    for index in 0..<count { unsafe (helpers + index).initialize(to: TeamHelper()) }
+    unsafe callerWakeup = .allocate(capacity: 1)
+    unsafe sem_init(callerWakeup, 0, 0)
   }
 
   deinit {
-    for index in 0...helpers { unsafe sem_destroy(wakeups + index) }
-    unsafe sleeping.deinitialize(count: helpers)
-    unsafe sleeping.deallocate()
-    unsafe wakeups.deallocate()
+    unsafe sem_destroy(callerWakeup)
+    unsafe callerWakeup.deallocate()
+    unsafe helpers.deinitialize(count: count)
+    unsafe helpers.deallocate()
   }
 
   // MARK: the caller
@@ -55,31 +55,10 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
     nextChunk.store(0, ordering: .relaxed)
     let opened = (control.load(ordering: .relaxed) / Self.number &+ 1) << 32 | Self.open
     control.store(opened, ordering: .sequentiallyConsistent)
-    if wakes { for helper in 0..<min(helpers, chunks - 1) { wake(helper) } }
+    if wakes { for index in 0..<min(count, chunks - 1) { unsafe helpers[index].wake() } }
     unsafe takeChunks(context, job)
-    waitForHelpers()
-  }
-
-  private func wake(_ helper: Int) {
-    guard unsafe sleeping[helper].load(ordering: .sequentiallyConsistent) else { return }
-    if unsafe sleeping[helper].exchange(false, ordering: .sequentiallyConsistent) {
-      unsafe sem_post(wakeups + helper)
-    }
-  }
-
-  private func waitForHelpers() {
     let closed = control.bitwiseAnd(~Self.open, ordering: .sequentiallyConsistent).newValue
-    if closed & Self.insideMask == 0 { return }
-    for _ in 0..<SpinLimit.iterations {
-      ck_pause()
-      if control.load(ordering: .acquiring) & Self.insideMask == 0 { return }
-    }
-    callerSleeps.store(true, ordering: .sequentiallyConsistent)
-    if control.load(ordering: .sequentiallyConsistent) & Self.insideMask == 0 {
-      // The last helper may have seen the flag already; then its post must be consumed.
-      if callerSleeps.exchange(false, ordering: .sequentiallyConsistent) { return }
-    }
-    while unsafe sem_wait(wakeups + helpers) != 0 {}
+    if closed & Self.insideMask != 0, !isAlone(within: SpinLimit.iterations) { waitForHelpers() }
   }
 
   private func takeChunks(_ context: UnsafeMutableRawPointer, _ job: TeamJob) {
@@ -88,6 +67,42 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
       if chunk >= chunkCount { return }
       unsafe job(context, chunk)
     }
+  }
+
+  /// Whether all helpers leave a closed job while the caller spins.
+  private func isAlone(within iterations: Int) -> Bool {
+    for _ in 0..<iterations {
+      ck_pause()
+      if control.load(ordering: .acquiring) & Self.insideMask == 0 { return true }
+    }
+    return false
+  }
+
+  /// Sleeps until all helpers have left.
+  ///
+  /// One that is not done because another process has taken its processor would come back after
+  /// milliseconds: it is called to the caller's processor, which is free meanwhile, and sent back
+  /// afterwards.
+  private func waitForHelpers() {
+    while true {
+      for index in 0..<count { unsafe helpers[index].watch() }
+      if isAlone(within: SpinLimit.iterations / 2) { break }
+      let here = ck_processor()
+      for index in 0..<count { unsafe helpers[index].callIfStopped(to: here) }
+      if sleep(atMost: 500_000) { break }
+    }
+    for index in 0..<count { unsafe helpers[index].dismiss() }
+  }
+
+  /// Whether the last helper left within some nanoseconds.
+  private func sleep(atMost nanoseconds: Int64) -> Bool {
+    callerSleeps.store(true, ordering: .sequentiallyConsistent)
+    let isAlone = control.load(ordering: .sequentiallyConsistent) & Self.insideMask == 0
+    if !isAlone, unsafe ck_wait_at_most(callerWakeup, nanoseconds) { return true }
+    if callerSleeps.exchange(false, ordering: .sequentiallyConsistent) { return isAlone }
+    // The last helper has seen the flag; its post must be consumed.
+    while unsafe sem_wait(callerWakeup) != 0 {}
+    return true
   }
 
   // MARK: helpers
@@ -101,7 +116,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
       { argument in
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<HelperStart>.fromOpaque(argument).takeRetainedValue()
-        start.state.help(start.index)
+        unsafe start.state.help(start.state.helpers + start.index)
         return nil
       }, start.toOpaque())
     guard failure == 0 else {
@@ -111,34 +126,39 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
     return thread
   }
 
-  private func help(_ index: Int) {
+  private func help(_ helper: UnsafeMutablePointer<TeamHelper>) {
+    unsafe helper.pointee.begin()
     var lastJob: UInt64 = 0
     while !stopping.load(ordering: .acquiring) {
       let seen = control.load(ordering: .acquiring)
       if seen & Self.open != 0, seen / Self.number != lastJob {
-        guard enter(seen) else { continue }
+        guard unsafe enter(seen, helper) else { continue }
         lastJob = seen / Self.number
         if let job = unsafe job, let context = unsafe context { unsafe takeChunks(context, job) }
-        leave()
+        unsafe leave(helper)
       } else {
-        waitForJob(after: lastJob, index)
+        unsafe waitForJob(after: lastJob, helper)
       }
     }
   }
 
-  private func enter(_ seen: UInt64) -> Bool {
-    control.compareExchange(
+  private func enter(_ seen: UInt64, _ helper: UnsafeMutablePointer<TeamHelper>) -> Bool {
+    unsafe helper.pointee.enter()
+    let entered = control.compareExchange(
       expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing
     ).exchanged
+    if !entered { unsafe helper.pointee.leave() }
+    return entered
   }
 
-  private func leave() {
+  private func leave(_ helper: UnsafeMutablePointer<TeamHelper>) {
+    unsafe helper.pointee.leave()
     let left = control.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
     guard left & (Self.insideMask | Self.open) == 0,
       callerSleeps.load(ordering: .sequentiallyConsistent)
     else { return }
     if callerSleeps.exchange(false, ordering: .sequentiallyConsistent) {
-      unsafe sem_post(wakeups + helpers)
+      unsafe sem_post(callerWakeup)
     }
   }
 
@@ -148,22 +168,20 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
       || stopping.load(ordering: .sequentiallyConsistent)
   }
 
-  private func waitForJob(after lastJob: UInt64, _ index: Int) {
-    for _ in 0..<SpinLimit.iterations {
-      if hasJob(after: lastJob) { return }
-      ck_pause()
+  private func waitForJob(after lastJob: UInt64, _ helper: UnsafeMutablePointer<TeamHelper>) {
+    // One that was called to the caller's processor is in the way there.
+    if unsafe !helper.pointee.isCalled {
+      for _ in 0..<SpinLimit.iterations {
+        if hasJob(after: lastJob) { return }
+        ck_pause()
+      }
     }
-    unsafe sleeping[index].store(true, ordering: .sequentiallyConsistent)
-    if hasJob(after: lastJob) {
-      // Whoever opened the job may have seen the flag already; then its post must be consumed.
-      if unsafe sleeping[index].exchange(false, ordering: .sequentiallyConsistent) { return }
-    }
-    while unsafe sem_wait(wakeups + index) != 0 {}
+    unsafe helper.pointee.sleep(unless: { hasJob(after: lastJob) })
   }
 
   func stop() {
     stopping.store(true, ordering: .sequentiallyConsistent)
-    for helper in 0..<helpers { wake(helper) }
+    for index in 0..<count { unsafe helpers[index].wake() }
   }
 }
 

@@ -5,7 +5,8 @@ internal import Synchronization
 /// Memory for packed weights: zeroed, 64-byte aligned slices of large anonymous mappings.
 ///
 /// Small slices share mappings of 64 MB, large ones get their own. Pages count towards resident
-/// memory only once they are written. Everything is unmapped when the arena goes.
+/// memory only once they are written; on a machine with several memory nodes they are spread over
+/// all of them. Everything is unmapped when the arena goes.
 public final class WeightArena: Sendable {
   private struct State: ~Copyable {
     var mappings: [(address: UInt, byteCount: Int)] = []
@@ -72,6 +73,7 @@ public final class WeightArena: Sendable {
       throw .outOfMemory(byteCount: byteCount)
     }
     unsafe ck_advise_huge_pages(address, byteCount)
+    unsafe ck_spread_over_nodes(address, byteCount)
     let base = UInt(bitPattern: address)
     state.mappings.append((base, byteCount))
     return base

@@ -7,13 +7,15 @@ import Tensors
 /// A model with its experts in this process.
 final class LoadedModel {
   let model: DeepSeekModel
-  private let experts: LocalExperts?
+  let kernels: Kernels
+  let experts: LocalExperts?
 
   init(
     _ path: String, variant: KernelVariant = .best, threads: Int = 1,
     routing: RoutingRule = .huggingFace, maxStepRows: Int = 64
   ) throws {
     let kernels = Kernels(variant: variant, team: ThreadTeam(threads: threads))
+    self.kernels = kernels
     model = try DeepSeekModel(
       ModelArchive.open(path), kernels: kernels, routing: routing, maxStepRows: maxStepRows)
     experts = try model.catalog.map { try LocalExperts(loading: $0, kernels: kernels) }

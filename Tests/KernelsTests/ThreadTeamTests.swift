@@ -1,4 +1,6 @@
+import Foundation
 import Kernels
+import Synchronization
 import Tensors
 import Testing
 
@@ -49,4 +51,43 @@ import Testing
       #expect(sum.row(63)[0] == (threads % 2 == 0 ? 63 : 0))
     }
   }
+
+  /// Other threads keep every processor busy, so that helpers lose theirs in the middle of chunks.
+  @Test func aBusyMachineLosesNothing() {
+    let end = StopFlag()
+    let others = (0..<2 * ThreadTeam.recommendedThreadCount).map { _ in
+      Thread { while !end.isRaised {} }
+    }
+    for thread in others { thread.start() }
+    defer { end.raise() }
+    let kernels = Kernels(team: ThreadTeam(threads: 3))
+    let one = FloatMatrix(rows: 64, columns: 8192) { _, _ in 1 }
+    var sum = FloatMatrix(rows: 64, columns: 8192)
+    for _ in 0..<400 { kernels.add(one, to: &sum, rows: 0..<64) }
+    #expect(sum.bits.allSatisfy { $0 == Float(400).bitPattern })
+  }
+
+  @Test func eachThreadHasABufferOfItsOwn() {
+    let team = ThreadTeam(threads: 4)
+    let sums = Mutex<[Int]>([])
+    team.forEach(100, bufferByteCount: 4096) { index, buffer in
+      var bytes = buffer.mutableBytes
+      for place in 0..<4096 {
+        bytes.storeBytes(of: UInt8(index), toByteOffset: place, as: UInt8.self)
+      }
+      let sum = (0..<4096).reduce(0) {
+        $0 + Int(unsafe buffer.bytes.unsafeLoad(fromByteOffset: $1, as: UInt8.self))
+      }
+      sums.withLock { $0.append(sum) }
+    }
+    #expect(sums.withLock { $0.sorted() } == (0..<100).map { 4096 * $0 })
+    team.forEach(0, bufferByteCount: 16) { _, _ in Issue.record("there is nothing to do") }
+  }
+}
+
+/// A request to end, from one thread to another.
+private final class StopFlag: Sendable {
+  private let value = Atomic<Bool>(false)
+  var isRaised: Bool { value.load(ordering: .relaxed) }
+  func raise() { value.store(true, ordering: .relaxed) }
 }

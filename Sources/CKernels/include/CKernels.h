@@ -9,6 +9,7 @@
 #ifndef CONCLAVE_CKERNELS_H
 #define CONCLAVE_CKERNELS_H
 
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -256,5 +257,33 @@ static inline void ck_pause(void) {
 
 // Asks for huge pages, as far as the system has any.
 void ck_advise_huge_pages(void *address, size_t byte_count);
+
+// Spreads the pages of a mapping that was not touched yet over all memory nodes, if there are more
+// than one: every thread reads all weights, so no node is right for all of them.
+void ck_spread_over_nodes(void *address, size_t byte_count);
+
+// The calling thread's number in the system.
+int ck_thread(void);
+
+// The processor that the caller runs on, or -1.
+int ck_processor(void);
+
+// Nanoseconds that a thread of this process has had a processor so far, or -1.
+int64_t ck_thread_time(int thread);
+
+// A set of processors, a bit each.
+typedef struct ck_processors {
+  uint64_t words[16];
+} ck_processors;
+
+// Where a thread may run; false when the system does not tell or does not let us.
+bool ck_allowed_of_thread(int thread, ck_processors *allowed);
+bool ck_allow_thread(int thread, const ck_processors *allowed);
+
+// Lets a thread run on one processor only, and brings it there if it waits for another.
+bool ck_move_thread(int thread, int processor);
+
+// Waits for a post; false when none came in that time.
+bool ck_wait_at_most(sem_t *semaphore, int64_t nanoseconds);
 
 #endif

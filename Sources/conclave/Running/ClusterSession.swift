@@ -38,14 +38,16 @@ final class ClusterSession {
     processes = try LocalWorkers(count: count, executable: DemoModel.executable) { _ in worker }
   }
 
-  /// The command line of a local worker, which shares this machine with `share` - 1 others.
+  /// The command line of a local worker, which shares this machine's memory with `share` - 1 others.
+  ///
+  /// Each has as many threads as the machine has processors for us: a token's experts are seldom
+  /// spread evenly, and the threads of a worker that has nothing to do sleep.
   private static func workerArguments(
     join address: String, model: String?, _ compute: ComputeArguments, share: Int
   ) -> [String] {
-    let threads = compute.threads ?? max(1, ThreadTeam.recommendedThreadCount / share)
     let memory = max(MachineMemory.forExperts / share, 1 << 20)
     return [
-      "worker", "--join", address, "--end-with-input", "--threads", "\(threads)",
+      "worker", "--join", address, "--end-with-input", "--threads", "\(compute.threadCount)",
       "--memory", "\(memory)",
     ] + (model.map { ["--model", $0] } ?? [])
       + (compute.kernels.map { ["--kernels", $0.rawValue] } ?? [])

@@ -1,0 +1,24 @@
+// Counts the heap allocations of chosen threads of a test process.
+//
+// It takes the place of malloc and its relatives in the whole process and passes every call on.
+// Allocations that ZeroMQ makes within a call of ours are counted apart.
+#ifndef CONCLAVE_ALLOCATIONS_H
+#define CONCLAVE_ALLOCATIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// Whether anything is counted: not under a sanitizer, which has a malloc of its own.
+bool allocations_are_counted(void);
+
+// Whether the calling thread is one of those that are counted.
+void allocations_count_thread(bool counted);
+
+// Whether threads that the calling thread starts are counted from then on.
+void allocations_adopt_threads(bool adopts);
+
+// Starts counting from zero, and ends it.
+void allocations_begin(void);
+void allocations_end(size_t *own, size_t *zeromq);
+
+#endif

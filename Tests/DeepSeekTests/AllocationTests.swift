@@ -1,0 +1,52 @@
+import DeepSeek
+import Kernels
+import Tensors
+import TestSupport
+import Testing
+
+/// Decode steps allocate nothing, on the engine's thread and on its helpers.
+@Suite(.serialized, .enabled(if: Allocations.areCounted)) struct AllocationTests {
+  @Test func `an allocation is seen, on this thread and on an adopted one`() throws {
+    let one = Allocations.count { keep([UInt8](repeating: 1, count: 1000)) }
+    #expect(one.own >= 1)
+    let loaded = try Allocations.adoptingThreads {
+      try LoadedModel(Fixtures.path("gguf/llm-like.gguf"), threads: 3)
+    }
+    // Chunks that take long enough for helpers to wake and take some.
+    let many = Allocations.count {
+      loaded.kernels.team.forEach(64) { index in
+        keep((0..<2000).reduce(into: []) { $0.append($1 + index) })
+      }
+    }
+    #expect(many.own > one.own)
+  }
+
+  @Test(
+    arguments: [
+      "gguf/v2-lite-like.gguf", "gguf/v2-236b-like.gguf", "gguf/k-quants-3-layers/Q4_K_M.gguf",
+      "gguf/v3-like/v3-like-00001-of-00003.gguf", "gguf/llm-like.gguf", "gguf/coder-v1-like.gguf",
+    ], [1, 16])
+  func `a decode step allocates nothing`(name: String, sequences: Int) throws {
+    let loaded = try Allocations.adoptingThreads {
+      try LoadedModel(Fixtures.path(name), threads: 3)
+    }
+    let caches = try (0..<sequences).map { _ in try loaded.model.makeCache(capacity: 64) }
+    let tokens: [Int32] = [5, 3, 7, 2, 9, 4, 8, 6]
+    var logits = FloatMatrix(rows: sequences, columns: loaded.vocabularySize)
+    var step = StepBatch()
+    func run(_ range: Range<Int>) throws {
+      step.removeAll()
+      for cache in caches { step.append(tokens.span.extracting(range), to: cache) }
+      try loaded.model.forward(step, experts: loaded.experts, logits: &logits)
+    }
+    try run(0..<3)
+    for round in 0..<4 { try run(round..<round + 1) }
+    let allocations = try Allocations.count {
+      for round in 0..<24 { try run(round % 8..<round % 8 + 1) }
+    }
+    #expect(allocations.own == 0)
+  }
+}
+
+/// Makes the compiler keep `value`.
+@inline(never) private func keep<Value>(_ value: Value) { withExtendedLifetime(value) {} }
