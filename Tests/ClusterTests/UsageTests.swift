@@ -77,6 +77,7 @@ extension ClusterTests {
       ["bench-kernels", "--rows", "0"], ["bench-kernels", "--working-set", "1"],
       ["perplexity", "m"],
       ["perplexity", "m", "--file", "f", "--window", "0"], ["synthesize", "no-model", "out"],
+      ["synthesize", "deepseek-v2", "out", "--experts", "17"],
       ["latency", "--count", "0"], ["inspect"], ["inspect", "m", "--no-such-flag"],
     ])
     func `bad usage is exit 64 and one line`(arguments: [String]) throws {

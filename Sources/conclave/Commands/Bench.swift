@@ -72,10 +72,11 @@ struct Bench: ParsableCommand {
       batches: batch?.values ?? [],
       batchPromptTokens: batchPromptTokens, depths: depth?.values ?? [], repetitions: repetitions,
       breakdown: breakdown)
+    let start = ContinuousClock.now
     let throughput = try ModelSession.withSession(
       model, modelArguments, clusterArguments, computeArguments
     ) { session in
-      try Throughput(session, plan)
+      try Throughput(session, loading: ContinuousClock.now - start, plan)
     }
     guard json else {
       for line in throughput.lines(answer: generateTokens) { try Output.line(line) }

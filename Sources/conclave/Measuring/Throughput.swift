@@ -1,5 +1,6 @@
 import DeepSeek
 import Inference
+import ModelFiles
 
 /// What to measure of a model.
 struct ThroughputPlan {
@@ -39,6 +40,8 @@ struct Throughput {
     let decode: Spread
   }
 
+  /// Opening the model and bringing all weights into memory.
+  private let load: (bytes: Int, duration: Duration)
   private(set) var prompts: [Prompt] = []
   private(set) var batches: [Batch] = []
   private(set) var depths: [Depth] = []
@@ -48,7 +51,8 @@ struct Throughput {
 
 extension Throughput {
   /// Measures all of `plan`; one short run before it is not counted.
-  init(_ session: ModelSession, _ plan: ThroughputPlan) throws {
+  init(_ session: ModelSession, loading: Duration, _ plan: ThroughputPlan) throws {
+    load = (session.archive.tensorByteCount, loading)
     let sequences = RandomSequences(session, sequences: plan.mostSequences)
     let warm = try sequences.makeCache(capacity: 64)
     try sequences.prefill(warm, count: 32)
@@ -129,6 +133,13 @@ extension Throughput {
         ("decodeTokensPerSecond", prompt.decode.json), ("promptTokens", .integer(prompt.tokens)),
       ]
     }
+    members.append(
+      (
+        "load",
+        .object([
+          ("bytes", .integer(load.bytes)), ("seconds", .number(load.duration / .seconds(1))),
+        ])
+      ))
     members.append(("prompts", .array(prompts.map(\.json))))
     members.append(("batches", .array(batches.map(\.json))))
     members.append(("depths", .array(depths.map(\.json))))
@@ -150,7 +161,12 @@ extension Throughput {
     for depth in depths {
       table.add(["decode at depth \(depth.tokens)", "\(answer)", depth.decode.text])
     }
-    var lines = table.lines(style: .results)
+    let speed = Double(load.bytes) / max(load.duration / .seconds(1), 1e-9)
+    var lines = [
+      "loaded \(Quantity.bytes(load.bytes)) in \(Quantity.time(load.duration)),"
+        + " \(Quantity.bytes(Int(speed)))/s"
+    ]
+    lines += table.lines(style: .results)
     if let deepest = depths.last, deepest.tokens > ThroughputPlan.computedDepth {
       lines.append(
         "(beyond \(ThroughputPlan.computedDepth) tokens, a cache is filled by repeating them)")
