@@ -11,7 +11,7 @@ GEOMETRIES = {
     "lite": ["deepseek-v2-lite", "--layers", "27"],
     "lite-e8": ["deepseek-v2-lite", "--layers", "27", "--experts", "8"],
     "v2": ["deepseek-v2", "--layers", "4"],
-    "v2-e16": ["deepseek-v2", "--layers", "8", "--experts", "16"],
+    "v2-e16": ["deepseek-v2", "--layers", "4", "--experts", "16"],
 }
 
 

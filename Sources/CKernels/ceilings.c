@@ -153,12 +153,7 @@ static double dot_neon(size_t rounds) {
   return vaddvq_s32(sum);
 }
 
-#if defined(__clang__)
-__attribute__((target("dotprod")))
-#else
-__attribute__((target("+dotprod")))
-#endif
-static double dot_neon_dot(size_t rounds) {
+__attribute__((target("arch=armv8.2-a+dotprod"))) static double dot_neon_dot(size_t rounds) {
   int32x4_t sums[CHAINS_128];
   int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(2);
   for (int c = 0; c < CHAINS_128; c++) {
