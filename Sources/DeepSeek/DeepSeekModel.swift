@@ -16,9 +16,14 @@ public final class DeepSeekModel {
   public let maxStepRows: Int
   /// Sees what happens inside steps, when set.
   public weak var observer: (any StepObserver)?
+  /// Adds up where the time of steps goes, when set.
+  public var profile: StepProfile? {
+    get { workspace.stream.profile }
+    set { workspace.stream.profile = newValue }
+  }
 
+  let trunk: Trunk
   private let kernels: Kernels
-  private let trunk: Trunk
   private var workspace: Workspace
 
   /// Loads the trunk of a model: everything but its routed experts.
@@ -74,6 +79,8 @@ public final class DeepSeekModel {
       "logits of another width than the vocabulary")
     try check(step)
     let observer = observer
+    workspace.stream.enter(.rest)
+    defer { workspace.stream.profile?.leave() }
     embed(step)
     workspace.tables.fill(step.rows)
     for layer in trunk.layers {

@@ -46,7 +46,9 @@ struct GroupedQueryAttention: Sendable {
     rotate(&w.query, heads: shape.headCount, rows, tables, stream.kernels)
     rotate(&w.key, heads: shape.kvHeadCount, rows, tables, stream.kernels)
     store(step, layer, stream.kernels, w)
+    stream.enter(.attention)
     attend(step, layer, stream.kernels, w)
+    stream.enter(.attentionProjections)
     w.headRows.encode(
       w.heads, rows: rows, formats: ActivationFormats(output), with: stream.kernels)
     w.headRows.multiply(output, rows: rows, into: &stream.output, plan: &stream.plan)

@@ -24,6 +24,18 @@ public final class KVCache {
     self.length = length
   }
 
+  /// Fills up to `length` positions by repeating those that are stored, at least one.
+  ///
+  /// For measuring: what a step costs depends on how much is stored, not on what. Later tokens see
+  /// keys of wrong positions.
+  public func repeatPositions(to length: Int) {
+    precondition(self.length > 0 && length >= self.length && length <= capacity)
+    for layer in layers {
+      for position in self.length..<length { layer.copy(position % self.length, to: position) }
+    }
+    self.length = length
+  }
+
   /// Takes the rows that a finished step wrote as stored.
   func advance(by count: Int) {
     precondition(count >= 0 && length + count <= capacity)
@@ -42,5 +54,16 @@ final class LayerCache {
         byteCount: 4 &* capacity &* layout.rowFloats)
     }
     self.rows = rows
+  }
+
+  /// Copies a position over another one.
+  func copy(_ position: Int, to target: Int) { Self.copy(position, to: target, in: &rows) }
+
+  private static func copy(_ position: Int, to target: Int, in rows: inout FloatMatrix) {
+    let stride = rows.rowStride
+    var floats = rows.mutableSpan
+    for column in 0..<stride {
+      floats[target * stride + column] = floats[position * stride + column]
+    }
   }
 }

@@ -46,7 +46,9 @@ struct LatentAttention: Sendable {
       let block = start..<min(start + workspace.blockRows, step.rowCount)
       projectQueries(block, tables, &stream, workspace)
       absorbQueries(block, &stream, workspace)
+      stream.enter(.attention)
       attend(block, step, layer, stream.kernels, workspace)
+      stream.enter(.attentionProjections)
       expandValues(block, &stream, workspace)
     }
     workspace.headRows.encode(

@@ -70,11 +70,14 @@ struct Layer: Sendable {
   ) throws {
     let rows = 0..<step.rowCount
     w.stream.norm(rows, weight: attentionNorm, epsilon: epsilon)
+    w.stream.enter(.attentionProjections)
     attend(step, &w)
+    w.stream.enter(.rest)
     w.stream.addOutput(rows)
     w.stream.norm(rows, weight: feedForwardNorm, epsilon: epsilon)
     switch feedForward {
     case .dense(let network):
+      w.stream.enter(.dense)
       w.stream.encodeNormed(rows, formats: network.inputFormats)
       network.forward(rows, stream: &w.stream, workspace: &w.dense)
     case .mixture(let mixture):
@@ -84,6 +87,7 @@ struct Layer: Sendable {
       try mixture.forward(
         rows, stream: &w.stream, workspace: workspace, experts: experts, observer: observer)
     }
+    w.stream.enter(.rest)
     w.stream.addOutput(rows)
   }
 

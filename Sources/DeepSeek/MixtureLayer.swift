@@ -25,15 +25,19 @@ struct MixtureLayer: Sendable {
     _ rows: Range<Int>, stream: inout Stream, workspace w: MixtureWorkspace,
     experts: any ExpertBackend, observer: (any StepObserver)?
   ) throws {
+    stream.enter(.router)
     stream.encodeNormed(rows, formats: .floats)
     router.score(rows, stream: &stream, into: &w.scores)
     w.batch.encode(stream.normed, rows: rows, layer: layer, with: stream.kernels)
     for row in rows { route(row, w, observer) }
+    stream.enter(.experts)
     let ticket = try experts.dispatch(w.batch, layer: layer)  // on its way
     if let shared {  // meanwhile, here
+      stream.enter(.shared)
       stream.encodeNormed(rows, formats: shared.inputFormats.subtracting(.floats))
       shared.forward(rows, stream: &stream, workspace: &w.shared)
     }
+    stream.enter(.experts)
     try experts.combine(ticket, into: &w.routed)
     if shared != nil { stream.kernels.add(stream.output, to: &w.routed, rows: rows) }
     swap(&stream.output, &w.routed)

@@ -13,6 +13,7 @@ struct OutputHead: Sendable {
   /// Computes the logits of the wanted rows of a step, and only those.
   func forward(_ step: StepBatch, stream: inout Stream, into logits: inout FloatMatrix) {
     let rows = 0..<step.wantedCount
+    stream.enter(.head)
     stream.gather(step.wantedRows)
     stream.norm(rows, weight: norm, epsilon: epsilon)
     stream.encodeNormed(rows, formats: inputFormats)

@@ -9,6 +9,8 @@ struct Stream: ~Copyable {
   var normedRows: ActivationRows  // the same, encoded
   var output: FloatMatrix  // (rows, hiddenSize): what a part of a layer adds to the stream
   var plan = MatmulPlan()
+  /// Told what part of a step begins, when somebody measures.
+  var profile: StepProfile?
 
   init(kernels: Kernels, rows: Int, hiddenSize: Int, formats: ActivationFormats) {
     self.kernels = kernels
@@ -17,6 +19,9 @@ struct Stream: ~Copyable {
     normedRows = ActivationRows(capacity: rows, columns: hiddenSize, formats: formats)
     output = FloatMatrix(rows: rows, columns: hiddenSize)
   }
+
+  /// Tells that a part of the step begins.
+  func enter(_ part: StepPart) { profile?.enter(part) }
 
   /// Sets `normed` to the norm of `hidden`.
   mutating func norm(_ rows: Range<Int>, weight: [Float], epsilon: Float) {

@@ -18,8 +18,8 @@ public struct Geometry: Sendable {
   public let rotary: RotaryGeometry
   /// How tokens look at each other.
   public let attention: AttentionGeometry
-  /// The mixture-of-experts layers, if the model has such.
-  public let experts: ExpertsGeometry?
+  /// The mixture-of-experts layers, if the model has such; `withExperts(_:)` can change them.
+  public private(set) var experts: ExpertsGeometry?
   /// The kind of vocabulary.
   public let vocabulary: VocabularyStyle
   /// Tokens, place holders included.
@@ -48,6 +48,22 @@ public struct Geometry: Sendable {
     precondition(count > 0)
     var copy = self
     copy.layerCount = count
+    return copy
+  }
+
+  /// The same model with another number of routed experts in every layer; nil for a dense model,
+  /// and when there would be too few experts, or groups of unequal size.
+  ///
+  /// - Parameter count: Routed experts of a layer.
+  /// - Returns: The changed model.
+  public func withExperts(_ count: Int) -> Geometry? {
+    guard var experts, count >= experts.used, count % (experts.groups?.count ?? 1) == 0 else {
+      return nil
+    }
+    if let groups = experts.groups, count / groups.count * groups.used < experts.used { return nil }
+    experts.count = count
+    var copy = self
+    copy.experts = experts
     return copy
   }
 
@@ -84,7 +100,7 @@ public enum AttentionGeometry: Sendable {
 /// The routed and shared experts of a layer.
 public struct ExpertsGeometry: Sendable {
   /// Routed experts.
-  public let count: Int
+  public fileprivate(set) var count: Int
   /// Routed experts that a token uses.
   public let used: Int
   /// Shared experts, fused into one of their summed width.

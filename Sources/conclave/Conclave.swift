@@ -21,7 +21,8 @@ struct Conclave: AsyncParsableCommand {
         name: "Look inside:",
         subcommands: [Inspect.self, Tokenize.self, Logits.self, Perplexity.self]),
       CommandGroup(
-        name: "Measure:", subcommands: [Latency.self, Bench.self, Synthesize.self]),
+        name: "Measure:",
+        subcommands: [Latency.self, Bench.self, BenchKernels.self, Synthesize.self]),
     ])
 
   /// Parses the arguments, runs the command and ends the process with its status.

@@ -119,6 +119,46 @@ extension ClusterTests {
       }
     }
 
+    @Test func `bench sweeps prompts, batches and depths, and breaks a step down`() throws {
+      let result = try object([
+        "bench", Fixtures.demoModel, "--prompt-tokens", "16,48", "--generate-tokens", "4",
+        "--batch", "1,3", "--depth", "0,100", "--repetitions", "2", "--breakdown",
+        "--workers", "1",
+      ])
+      func numbers(_ list: String, _ key: String) -> [Int] {
+        ((result[list] as? [[String: Any]]) ?? []).compactMap { $0[key] as? Int }
+      }
+      #expect(numbers("prompts", "promptTokens") == [16, 48])
+      #expect(numbers("batches", "sequences") == [1, 3])
+      #expect(numbers("depths", "depth") == [0, 100])
+      let step = try #require(result["step"] as? [String: Any])
+      let parts = try #require(step["parts"] as? [[String: Any]])
+      let times = parts.compactMap { $0["microseconds"] as? Double }
+      #expect(parts.count == 8 && times.count == 8)
+      let whole = try #require(step["microseconds"] as? Double)
+      #expect(abs(times.reduce(0, +) - whole) < 0.01 * whole)
+      let text = try #require(result["text"] as? [String: Any])
+      #expect(text["vocabulary"] as? Int == 2048)
+      #expect(text["shareGreedy"] is Double)
+    }
+
+    @Test func `bench-kernels compares kernels with ceilings`() throws {
+      let result = try object([
+        "bench-kernels", "--formats", "q4_k,f32", "--working-set", "1MiB", "--rows", "1,5",
+        "--kernels", "scalar", "--threads", "2",
+      ])
+      let ceilings = try #require(result["ceilings"] as? [String: Any])
+      #expect((ceilings["readBytesPerSecond"] as? Double ?? 0) > 0)
+      let formats = try #require(result["formats"] as? [[String: Any]])
+      #expect(formats.compactMap { $0["format"] as? String } == ["Q4_K", "F32"])
+      for format in formats {
+        #expect((format["memoryBytesPerSecond"] as? Double ?? 0) > 0)
+        let products = try #require(format["products"] as? [[String: Any]])
+        #expect(products.compactMap { $0["rows"] as? Int } == [1, 5])
+        #expect(products.allSatisfy { ($0["perSecond"] as? Double ?? 0) > 0 })
+      }
+    }
+
     @Test func `a synthesized model runs`() throws {
       let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).gguf").path
       defer { try? FileManager.default.removeItem(atPath: path) }

@@ -71,8 +71,13 @@ extension ClusterTests {
       ["generate", "m", "--prompt", "a", "--context", "99999999999"],
       ["worker", "--join", "tcp://h:1", "--memory", "lots"],
       ["worker", "--join", "tcp://h:1", "--memory", "0"], ["worker"],
-      ["bench", "m", "--repetitions", "0"], ["perplexity", "m"],
+      ["bench", "m", "--repetitions", "0"], ["bench", "m", "--batch", "1,,4"],
+      ["bench", "m", "--batch", "0"], ["bench", "m", "--batch", "8", "--step-tokens", "4"],
+      ["bench", "m", "--depth", "-1"], ["bench-kernels", "--formats", "q9_k"],
+      ["bench-kernels", "--rows", "0"], ["bench-kernels", "--working-set", "1"],
+      ["perplexity", "m"],
       ["perplexity", "m", "--file", "f", "--window", "0"], ["synthesize", "no-model", "out"],
+      ["synthesize", "deepseek-v2", "out", "--experts", "17"],
       ["latency", "--count", "0"], ["inspect"], ["inspect", "m", "--no-such-flag"],
     ])
     func `bad usage is exit 64 and one line`(arguments: [String]) throws {
@@ -84,7 +89,7 @@ extension ClusterTests {
     @Test func `help is exit 0 for every command`() throws {
       let commands = [
         "demo", "inspect", "tokenize", "logits", "generate", "chat", "perplexity", "worker",
-        "serve", "latency", "bench", "synthesize",
+        "serve", "latency", "bench", "bench-kernels", "synthesize",
       ]
       for arguments in [["--help"], ["--version"]] + commands.map({ [$0, "--help"] }) {
         let ended = try ConclaveCommand.run(arguments)

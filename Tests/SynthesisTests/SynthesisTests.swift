@@ -64,6 +64,17 @@ import Testing
     #expect(abs(bytes / 2 / count - 1) < 0.01)
   }
 
+  @Test func expertsAreChangedInWholeGroups() throws {
+    let lite = try #require(Geometry.named("deepseek-v2-lite"))
+    #expect(lite.withExperts(8)?.experts?.count == 8)
+    #expect(lite.withExperts(5) == nil)  // a token uses 6
+    let v2 = try #require(Geometry.named("deepseek-v2"))
+    #expect(v2.withExperts(16)?.experts?.count == 16)  // 8 groups of 2, of which 3 are used
+    #expect(v2.withExperts(8) == nil)  // 3 groups of 1 are too few
+    #expect(v2.withExperts(17) == nil)
+    #expect(try #require(Geometry.named("deepseek-coder-1.3b")).withExperts(8) == nil)
+  }
+
   @Test func aShortModelKeepsALayerOfExperts() throws {
     let geometry = try #require(Geometry.named("deepseek-v3"))
     #expect(geometry.denseLayerCount == 3)

@@ -241,6 +241,22 @@ size_t ck_attention_units(const ck_attention_job *job, size_t length);
 void ck_attend_unit(const ck_attention_job *job, size_t unit);
 void ck_merge_row(const ck_attention_job *job, size_t row);
 
+// ---------------------------------------------------------------- ceilings
+
+// Reads memory as fast as one thread can; the sum of all 64-bit words.
+uint64_t ck_read_memory(const uint8_t *from, size_t byte_count);
+
+// Multiplications in registers, as fast as an instruction set can; the result means nothing.
+typedef struct ck_ceiling {
+  double (*dot)(size_t rounds);  // int8 × int8 into int32
+  size_t dot_products;           // of one round
+  double (*fma)(size_t rounds);  // float32
+  size_t fma_products;           // of one round
+} ck_ceiling;
+
+// The ceiling of a table of kernels.
+const ck_ceiling *ck_ceiling_of(const ck_kernels *kernels);
+
 // ---------------------------------------------------------------- the machine
 
 // Processors this process may run on, by its affinity mask; at least 1.

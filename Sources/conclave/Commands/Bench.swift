@@ -1,29 +1,47 @@
 import ArgumentParser
-import Inference
 import Kernels
-import Tokenization
 
 /// Repeatable throughput.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures prefill and decode speed.",
     discussion: """
-      Every repetition runs the same random prompt from an empty cache and then generates greedily, \
-      without stopping early. One shorter run before them is not counted.
+      Every repetition runs random tokens from an empty cache: a prompt, then an answer token by \
+      token. --batch decodes that many sequences in one step and adds their tokens up; --depth \
+      decodes after that many tokens, of which at most \(ThroughputPlan.computedDepth) are \
+      computed and then repeated, because what a step costs depends on how many positions are \
+      stored, not on which. One short run before all others is not counted.
       """)
 
   @Argument(help: "A GGUF file or a Hugging Face folder.")
   var model: String
 
-  @Option(name: .customLong("prompt-tokens"), help: ArgumentHelp("Prompt.", valueName: "tokens"))
-  var promptTokens = 512
+  @Option(
+    name: .customLong("prompt-tokens"),
+    help: ArgumentHelp("Prompts, one or several lengths: 128,512.", valueName: "tokens"))
+  var promptTokens = CountList([512])
 
   @Option(
     name: .customLong("generate-tokens"), help: ArgumentHelp("Answer.", valueName: "tokens"))
   var generateTokens = 64
 
+  @Option(help: ArgumentHelp("Sequences that decode together: 1,4,16,64.", valueName: "counts"))
+  var batch: CountList?
+
+  @Option(
+    name: .customLong("batch-prompt-tokens"),
+    help: ArgumentHelp("Prompt of each sequence of a batch.", valueName: "tokens"))
+  var batchPromptTokens = 32
+
+  @Option(
+    help: ArgumentHelp("Tokens that are there before decoding: 0,8192.", valueName: "tokens"))
+  var depth: CountList?
+
   @Option(help: ArgumentHelp("Runs that count.", valueName: "count"))
   var repetitions = 3
+
+  @Flag(help: "Also where the time of a decode step goes, and what text costs around it.")
+  var breakdown = false
 
   @Flag(help: "Print one JSON object.")
   var json = false
@@ -33,83 +51,43 @@ struct Bench: ParsableCommand {
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
   mutating func validate() throws {
-    try check(promptTokens, "--prompt-tokens", in: 1...1_000_000)
-    try check(generateTokens, "--generate-tokens", in: 2...1_000_000)
-    try check(repetitions, "--repetitions", in: 1...1000)
+    try check(promptTokens.values, "--prompt-tokens", in: 1...1_000_000)
+    try check([generateTokens], "--generate-tokens", in: 2...1_000_000)
+    try check(batch?.values ?? [], "--batch", in: 1...modelArguments.stepTokens)
+    try check([batchPromptTokens], "--batch-prompt-tokens", in: 1...1_000_000)
+    try check(depth?.values ?? [], "--depth", in: 0...1_000_000)
+    try check([repetitions], "--repetitions", in: 1...1000)
   }
 
-  private func check(_ value: Int, _ option: String, in range: ClosedRange<Int>) throws {
-    guard range.contains(value) else {
+  private func check(_ values: [Int], _ option: String, in range: ClosedRange<Int>) throws {
+    for value in values where !range.contains(value) {
       throw ValidationError(
         "\(option) must be from \(range.lowerBound) to \(range.upperBound), not \(value)")
     }
   }
 
   func run() throws {
-    let runs = try ModelSession.withSession(
+    let plan = ThroughputPlan(
+      promptTokens: promptTokens.values, generateTokens: generateTokens,
+      batches: batch?.values ?? [],
+      batchPromptTokens: batchPromptTokens, depths: depth?.values ?? [], repetitions: repetitions,
+      breakdown: breakdown)
+    let start = ContinuousClock.now
+    let throughput = try ModelSession.withSession(
       model, modelArguments, clusterArguments, computeArguments
     ) { session in
-      let generator = try session.makeGenerator(capacity: promptTokens + generateTokens)
-      _ = try measure(generator, prompt: min(promptTokens, 32), answer: 4)
-      return try (0..<repetitions).map { _ in
-        try measure(generator, prompt: promptTokens, answer: generateTokens)
-      }
+      try Throughput(session, loading: ContinuousClock.now - start, plan)
     }
-    let prefill = Spread(runs.map(\.prefillTokensPerSecond))
-    let decode = Spread(runs.map(\.decodeTokensPerSecond))
-    if json {
-      try Output.json([
-        "prefillTokensPerSecond": prefill.json, "decodeTokensPerSecond": decode.json,
-        "promptTokens": .integer(promptTokens), "generateTokens": .integer(generateTokens),
-        "repetitions": .integer(repetitions), "threads": .integer(computeArguments.threadCount),
-        "kernels": .string((computeArguments.kernels ?? .best).rawValue),
-      ])
-    } else {
-      try Output.line("prefill \(promptTokens)  \(prefill.text) tokens/s")
-      try Output.line("decode \(generateTokens)  \(decode.text) tokens/s")
+    guard json else {
+      for line in throughput.lines(answer: generateTokens) { try Output.line(line) }
+      return
     }
-  }
-
-  private func measure(
-    _ generator: ModelSession.Generator, prompt: Int, answer: Int
-  ) throws -> GenerationSummary {
-    var state: UInt64 = 1
-    let tokens = (0..<prompt).map { _ in
-      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      return TokenID(truncatingIfNeeded: (state >> 33) % UInt64(generator.tokenizer.vocabularySize))
-    }
-    return try generator.generate(GenerationRequest(prompt: tokens, maxTokens: answer)) { _ in }
-  }
-}
-
-/// Some measurements of one thing.
-struct Spread {
-  let values: [Double]
-
-  /// At least one value.
-  init(_ values: [Double]) { self.values = values.sorted() }
-
-  var median: Double {
-    let middle = values.count / 2
-    return values.count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2
-  }
-
-  /// Half of the range, relative to the median.
-  var spread: Double {
-    guard let first = values.first, let last = values.last, median > 0 else { return 0 }
-    return (last - first) / 2 / median
-  }
-
-  var text: String {
-    "\(Quantity.number(median)) (\(Quantity.number(values.first ?? 0)) to"
-      + " \(Quantity.number(values.last ?? 0)))"
-  }
-
-  var json: JSONText {
-    .object([
-      ("median", .number(median)), ("spread", .number(spread)),
-      ("minimum", .number(values.first ?? 0)), ("maximum", .number(values.last ?? 0)),
-      ("samples", .array(values.map(JSONText.number))),
-    ])
+    let conditions: [(String, JSONText)] = [
+      ("generateTokens", .integer(generateTokens)),
+      ("batchPromptTokens", .integer(batchPromptTokens)), ("repetitions", .integer(repetitions)),
+      ("threads", .integer(computeArguments.threadCount)),
+      ("kernels", .string((computeArguments.kernels ?? .best).rawValue)),
+    ]
+    try Output.line(JSONText.object(throughput.json + conditions).text)
   }
 }

@@ -19,6 +19,9 @@ struct Synthesize: ParsableCommand {
   @Option(help: ArgumentHelp("Fewer layers than the model has.", valueName: "count"))
   var layers: Int?
 
+  @Option(help: ArgumentHelp("Another number of routed experts per layer.", valueName: "count"))
+  var experts: Int?
+
   @Option(help: ArgumentHelp("How weights are stored.", valueName: "type"))
   var quantization = Quantization.q4KM
 
@@ -32,6 +35,11 @@ struct Synthesize: ParsableCommand {
     if let layers, !(1...1000).contains(layers) {
       throw ValidationError("--layers must be from 1 to 1000, not \(layers)")
     }
+    if let experts, geometry.withExperts(experts) == nil {
+      throw ValidationError(
+        "--experts \(experts) does not fit \(geometry.name); it needs at least as many as a token "
+          + "uses, in groups of equal size")
+    }
   }
 
   func run() throws {
@@ -40,7 +48,8 @@ struct Synthesize: ParsableCommand {
     }
     let bar = ProgressBar("writing \(out)")
     defer { bar.finish() }
-    let model = layers.map { geometry.withLayers($0) } ?? geometry
+    var model = layers.map { geometry.withLayers($0) } ?? geometry
+    if let experts, let changed = model.withExperts(experts) { model = changed }
     try synthesize(model, quantization: quantization, seed: seed, to: out) { bar.update($0) }
     bar.finish()
     Terminal.note("\(out): \(Quantity.bytes(model.fileByteCount(quantization)))")

@@ -17,6 +17,10 @@ final class ModelSession {
   let kernels: Kernels
   /// The workers; nil when everything is in this process.
   let cluster: ClusterSession?
+  /// The model without its routed experts, for runs that make steps of their own.
+  let trunk: DeepSeekModel
+  /// The routed experts, here or on workers; nil for a dense model.
+  let experts: (any ExpertBackend)?
   private let model: DeepSeekLanguageModel
   private let ownTokenizer: Tokenizer?
   private let arguments: ModelArguments
@@ -53,6 +57,8 @@ final class ModelSession {
       }
     }
     model = DeepSeekLanguageModel(trunk, experts: experts)
+    self.trunk = trunk
+    self.experts = experts
     arguments = modelArguments
     self.archive = archive
     self.configuration = configuration

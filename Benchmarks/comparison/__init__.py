@@ -1,0 +1,1 @@
+"""Conclave beside llama.cpp and ik_llama.cpp: same files, same threads, alternating runs."""

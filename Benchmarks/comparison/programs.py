@@ -1,0 +1,150 @@
+"""How each program is asked for its speed; every call starts a process and loads the model anew."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+
+class Failed(Exception):
+    """A program did not give a number; the table then has a gap and the log says why."""
+
+
+def output(command, timeout):
+    try:
+        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{command[0]} took more than {timeout} s") from error
+    if done.returncode != 0:
+        raise Failed(f"{command[0]}: status {done.returncode}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+class Program:
+    def __init__(self, name, options):
+        self.name = name
+        self.threads = options.threads
+        self.timeout = options.timeout
+
+    def json(self, *command):
+        text = output(command, self.timeout)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise Failed(f"{command[0]} did not print JSON: {text[-300:]}") from error
+
+
+class Conclave(Program):
+    def __init__(self, options, workers=0):
+        super().__init__("Conclave", options)
+        self.program = pathlib.Path(options.conclave)
+        self.workers = ["--workers", workers] if workers else []
+
+    def bench(self, model, *options, tokens=64):
+        return self.json(self.program, "bench", model, "--json", "--repetitions", 1,
+                         "--generate-tokens", tokens, "--threads", self.threads,
+                         *self.workers, *options)
+
+    def plain(self, model):
+        """Prefill of 512 and decode from an empty context, as llama-bench measures them."""
+        result = self.bench(model, "--prompt-tokens", 512, "--depth", 0)
+        return {"prefill": result["prefillTokensPerSecond"]["median"],
+                "decode": result["depths"][0]["decodeTokensPerSecond"]["median"],
+                "load": result["load"]["bytes"] / 1e9 / result["load"]["seconds"],
+                "loadSeconds": result["load"]["seconds"]}
+
+    def decode(self, model):
+        result = self.bench(model, "--prompt-tokens", 16, "--depth", 0)
+        return {"decode": result["depths"][0]["decodeTokensPerSecond"]["median"]}
+
+    def batch(self, model, counts, prompt, tokens):
+        result = self.bench(model, "--prompt-tokens", 16, "--batch", ",".join(map(str, counts)),
+                            "--batch-prompt-tokens", prompt, tokens=tokens)
+        return {f"batch-{entry['sequences']}": entry["decodeTokensPerSecond"]["median"]
+                for entry in result["batches"]}
+
+    def depth(self, model, depth, tokens):
+        result = self.bench(model, "--prompt-tokens", 16, "--depth", depth, tokens=tokens)
+        return {f"depth-{depth}": result["depths"][0]["decodeTokensPerSecond"]["median"]}
+
+    def help(self):
+        times = []
+        for _ in range(20):
+            start = time.monotonic()
+            output([self.program, "--help"], self.timeout)
+            times.append(1000 * (time.monotonic() - start))
+        return {"help": sorted(times)[len(times) // 2]}
+
+
+class Llama(Program):
+    """llama.cpp."""
+
+    depth_option = "-d"
+
+    def __init__(self, name, folder, options, extra=()):
+        super().__init__(name, options)
+        self.folder = folder
+        self.extra = list(extra)
+
+    def bench(self, model, *options):
+        return self.json(self.folder / "llama-bench", "-m", model, "-o", "json", "-r", 1,
+                         "-t", self.threads, *self.extra, *options)
+
+    @staticmethod
+    def speed(rows, kind):
+        speeds = [row["avg_ts"] for row in rows if row[kind]]
+        if not speeds:
+            raise Failed(f"llama-bench has no row with {kind}")
+        return speeds[-1]
+
+    def plain(self, model):
+        rows = self.bench(model, "-p", 512, "-n", 64)
+        return {"prefill": self.speed(rows, "n_prompt"), "decode": self.speed(rows, "n_gen")}
+
+    def decode(self, model):
+        return {"decode": self.speed(self.bench(model, "-p", 0, "-n", 64), "n_gen")}
+
+    def depth(self, model, depth, tokens):
+        rows = self.bench(model, "-p", 0, "-n", tokens, "-d", depth)
+        return {f"depth-{depth}": self.speed(rows, "n_gen")}
+
+    def batch(self, model, counts, prompt, tokens):
+        room = max(counts) * (prompt + tokens)
+        text = output([self.folder / "llama-batched-bench", "-m", model, "-c", room, "-b", 2048,
+                       "-ub", 512, "-npp", prompt, "-ntg", tokens,
+                       "-npl", ",".join(map(str, counts)), "-t", self.threads,
+                       "--output-format", "jsonl"], self.timeout)
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        return {f"batch-{line['pl']}": line["speed_tg"] for line in lines}
+
+
+class IkLlama(Llama):
+    """ik_llama.cpp, whose options for this family have to be given."""
+
+    def __init__(self, folder, options, repack):
+        name = "ik_llama.cpp -rtr 1" if repack else "ik_llama.cpp"
+        super().__init__(name, folder, options,
+                         ["-mla", 3, "-fa", 1, "-fmoe", 1, *(["-rtr", 1] if repack else [])])
+
+    def depth(self, model, depth, tokens):
+        rows = self.bench(model, "-p", 0, "-n", 0, "-gp", f"{depth},{tokens}")
+        return {f"depth-{depth}": self.speed(rows, "n_gen")}
+
+
+class BusyCore:
+    """An ordinary process that keeps one core busy, as long as it is held."""
+
+    def __init__(self, core):
+        self.core = core
+
+    def __enter__(self):
+        self.process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        os.sched_setaffinity(self.process.pid, {self.core})
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
