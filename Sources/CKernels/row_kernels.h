@@ -233,3 +233,11 @@ static void add_int16(const int16_t *codes, const float *scales, size_t columns,
     store_step(sum + at, v_add(load_step(sum + at, n), x), n);
   }
 }
+
+static void encode_half(const float *x, size_t columns, uint16_t *halves) {
+  EACH_STEP(columns) {
+    uint16_t step[STEP];
+    store_halves(step, clamp(load_step(x + at, n), 65504));
+    memcpy(halves + at, step, n * sizeof(uint16_t));
+  }
+}

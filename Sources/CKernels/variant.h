@@ -40,6 +40,7 @@ static const ck_kernels table = {
     .multiply = multiply,
     .dot = dot,
     .argmax = argmax,
+    .encode_half = encode_half,
     .attend = attend,
     .merge_attention = merge_attention,
 };

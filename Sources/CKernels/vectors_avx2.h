@@ -6,6 +6,9 @@
 #define FLOAT_TILE 2
 #define SCORE_HEADS 2
 #define SCORE_KEYS 2
+#define SCORE_LINES 2
+#define SCORE_PANELS 1
+#define VALUE_LINES 1
 
 typedef struct {
   __m256 a, b;
@@ -77,6 +80,11 @@ INLINE v16i i_set1(int32_t x) { return I(_mm256_set1_epi32(x), _mm256_set1_epi32
 INLINE v16i i_load(const void *p) {
   const __m256i *v = p;
   return I(_mm256_loadu_si256(v), _mm256_loadu_si256(v + 1));
+}
+INLINE void i_store(void *p, v16i x) {
+  __m256i *v = p;
+  _mm256_storeu_si256(v, x.a);
+  _mm256_storeu_si256(v + 1, x.b);
 }
 INLINE v16i i_add(v16i x, v16i y) {
   return I(_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b));
@@ -163,6 +171,39 @@ INLINE v16i wide_dot(v16i sum, const v16i *codes, const int8_t *x, int groups) {
 INLINE v16i wide_lookup(v16i nibbles) {
   __m256i values = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)ck_iq4_values));
   return I(_mm256_shuffle_epi8(values, nibbles.a), _mm256_shuffle_epi8(values, nibbles.b));
+}
+
+// Pairs reach 2 · 127 · 128 < 2^15.
+INLINE v16i weight_dot(v16i sum, v16i codes, const int8_t *x) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i xs = broadcast4(x);
+  __m256i a = _mm256_maddubs_epi16(xs, codes.a), b = _mm256_maddubs_epi16(xs, codes.b);
+  sum.a = _mm256_add_epi32(sum.a, _mm256_madd_epi16(a, ones));
+  sum.b = _mm256_add_epi32(sum.b, _mm256_madd_epi16(b, ones));
+  return sum;
+}
+
+INLINE void weave(const uint8_t *codes, size_t panel_bytes, int8_t *out) {
+  const __m128i sign = _mm_set1_epi8((char)0x80);
+  for (int g = 0; g < 4; g++)
+    for (int k = 0; k < 4; k++) {  // four lanes × four columns
+      __m128i p[4], r[4];
+      for (size_t i = 0; i < 4; i++)
+        p[i] = _mm_loadu_si128((const __m128i *)(codes + i * panel_bytes + 64 * g + 16 * k));
+      __m128i ac = _mm_unpacklo_epi8(p[0], p[2]), bd = _mm_unpacklo_epi8(p[1], p[3]);
+      __m128i ac2 = _mm_unpackhi_epi8(p[0], p[2]), bd2 = _mm_unpackhi_epi8(p[1], p[3]);
+      r[0] = _mm_unpacklo_epi16(ac, bd);
+      r[1] = _mm_unpackhi_epi16(ac, bd);
+      r[2] = _mm_unpacklo_epi16(ac2, bd2);
+      r[3] = _mm_unpackhi_epi16(ac2, bd2);
+      for (int i = 0; i < 4; i++)
+        _mm_storeu_si128((__m128i *)(out + 64 * (4 * k + i) + 16 * g), _mm_xor_si128(r[i], sign));
+    }
+}
+
+INLINE void store_halves(uint16_t *p, v16f x) {
+  _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x.a, _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128((__m128i *)(p + 8), _mm256_cvtps_ph(x.b, _MM_FROUND_TO_NEAREST_INT));
 }
 
 INLINE float float_from_half(uint16_t half) { return _cvtsh_ss(half); }

@@ -6,6 +6,9 @@
 #define FLOAT_TILE 6
 #define SCORE_HEADS 4
 #define SCORE_KEYS 4
+#define SCORE_LINES 4
+#define SCORE_PANELS 2
+#define VALUE_LINES 4
 
 typedef __m512 v16f;
 typedef __m512i v16i;
@@ -50,6 +53,7 @@ INLINE float v_fold_max(v16f a) {
 
 INLINE v16i i_set1(int32_t a) { return _mm512_set1_epi32(a); }
 INLINE v16i i_load(const void *p) { return _mm512_loadu_si512(p); }
+INLINE void i_store(void *p, v16i a) { _mm512_storeu_si512(p, a); }
 INLINE v16i i_add(v16i a, v16i b) { return _mm512_add_epi32(a, b); }
 INLINE v16i i_sub(v16i a, v16i b) { return _mm512_sub_epi32(a, b); }
 INLINE v16i i_mul(v16i a, v16i b) { return _mm512_mullo_epi32(a, b); }
@@ -90,6 +94,44 @@ INLINE v16i wide_lookup(v16i nibbles) {
   __m128i values = _mm_loadu_si128((const __m128i *)ck_iq4_values);
   __m512i table = _mm512_broadcast_i32x4(_mm_xor_si128(values, _mm_set1_epi8((char)0x80)));
   return _mm512_shuffle_epi8(table, nibbles);
+}
+
+INLINE v16i weight_dot(v16i sum, v16i codes, const int8_t *x) {
+  int32_t four;
+  memcpy(&four, x, 4);
+  return _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(four), codes);
+}
+
+INLINE void weave(const uint8_t *codes, size_t panel_bytes, int8_t *out) {
+  __m512i parts[4][4];  // by lane mod 4, by group of columns: lanes of a quarter × 4 columns
+  for (int g = 0; g < 4; g++) {
+    const uint8_t *p = codes + 64 * g;
+    __m512i a = i_load(p), b = i_load(p + panel_bytes);
+    __m512i c = i_load(p + 2 * panel_bytes), d = i_load(p + 3 * panel_bytes);
+    __m512i ac = _mm512_unpacklo_epi8(a, c), bd = _mm512_unpacklo_epi8(b, d);
+    __m512i ac2 = _mm512_unpackhi_epi8(a, c), bd2 = _mm512_unpackhi_epi8(b, d);
+    parts[0][g] = _mm512_unpacklo_epi16(ac, bd);
+    parts[1][g] = _mm512_unpackhi_epi16(ac, bd);
+    parts[2][g] = _mm512_unpacklo_epi16(ac2, bd2);
+    parts[3][g] = _mm512_unpackhi_epi16(ac2, bd2);
+  }
+  const __m512i sign = _mm512_set1_epi8((char)0x80);
+  for (int r = 0; r < 4; r++) {
+    __m512i *p = parts[r];
+    __m512i low01 = _mm512_shuffle_i32x4(p[0], p[1], 0x44);
+    __m512i high01 = _mm512_shuffle_i32x4(p[0], p[1], 0xee);
+    __m512i low23 = _mm512_shuffle_i32x4(p[2], p[3], 0x44);
+    __m512i high23 = _mm512_shuffle_i32x4(p[2], p[3], 0xee);
+    __m512i lanes[4] = {
+        _mm512_shuffle_i32x4(low01, low23, 0x88), _mm512_shuffle_i32x4(low01, low23, 0xdd),
+        _mm512_shuffle_i32x4(high01, high23, 0x88), _mm512_shuffle_i32x4(high01, high23, 0xdd)};
+    for (int k = 0; k < 4; k++)
+      i_store(out + 64 * (4 * k + r), _mm512_xor_si512(lanes[k], sign));
+  }
+}
+
+INLINE void store_halves(uint16_t *p, v16f a) {
+  _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 
 INLINE float float_from_half(uint16_t half) { return _cvtsh_ss(half); }

@@ -5,6 +5,9 @@
 #define FLOAT_TILE 6
 #define SCORE_HEADS 2
 #define SCORE_KEYS 2
+#define SCORE_LINES 2
+#define SCORE_PANELS 1
+#define VALUE_LINES 1
 
 typedef struct {
   float32x4_t q[4];
@@ -121,6 +124,9 @@ INLINE v16i i_load(const void *p) {
   EACH r.q[i] = vreinterpretq_u32_u8(vld1q_u8((const uint8_t *)p + 16 * i));
   return r;
 }
+INLINE void i_store(void *p, v16i x) {
+  EACH vst1q_u8((uint8_t *)p + 16 * i, vreinterpretq_u8_u32(x.q[i]));
+}
 INLINE v16i i_add(v16i x, v16i y) {
   EACH x.q[i] = vaddq_u32(x.q[i], y.q[i]);
   return x;
@@ -215,6 +221,31 @@ INLINE v16i wide_lookup(v16i nibbles) {
   int8x16_t values = vld1q_s8(ck_iq4_values);
   EACH nibbles.q[i] = vreinterpretq_u32_s8(vqtbl1q_s8(values, vreinterpretq_u8_u32(nibbles.q[i])));
   return nibbles;
+}
+
+INLINE v16i weight_dot(v16i sum, v16i codes, const int8_t *x) {
+  return i_dot(sum, &codes, x, 1, 8);
+}
+
+INLINE void weave(const uint8_t *codes, size_t panel_bytes, int8_t *out) {
+  const uint8x16_t sign = vdupq_n_u8(0x80);
+  for (int g = 0; g < 4; g++)
+    for (int k = 0; k < 4; k++) {  // four lanes × four columns
+      uint8x16_t p[4];
+      for (size_t i = 0; i < 4; i++)
+        p[i] = veorq_u8(vld1q_u8(codes + i * panel_bytes + 64 * g + 16 * k), sign);
+      uint8x16x2_t ac = vzipq_u8(p[0], p[2]), bd = vzipq_u8(p[1], p[3]);
+      for (int half = 0; half < 2; half++) {
+        uint16x8x2_t r = vzipq_u16(vreinterpretq_u16_u8(ac.val[half]),
+                                   vreinterpretq_u16_u8(bd.val[half]));
+        for (int i = 0; i < 2; i++)
+          vst1q_s8(out + 64 * (4 * k + 2 * half + i) + 16 * g, vreinterpretq_s8_u16(r.val[i]));
+      }
+    }
+}
+
+INLINE void store_halves(uint16_t *p, v16f x) {
+  EACH vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(x.q[i])));
 }
 
 #define float_from_half ck_float_from_half

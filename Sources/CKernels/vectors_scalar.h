@@ -8,6 +8,9 @@
 #define FLOAT_TILE 2    // activation rows that share a loaded weight vector
 #define SCORE_HEADS 2   // attention: heads × keys (or heads × value vectors) per register block
 #define SCORE_KEYS 2
+#define SCORE_LINES 1  // the same on int8 tiles: queries × panels, and queries of a value block
+#define SCORE_PANELS 1
+#define VALUE_LINES 1
 
 typedef struct {
   _Alignas(64) float lane[16];
@@ -119,6 +122,7 @@ INLINE v16i i_load(const void *p) {
   return r;
 }
 
+INLINE void i_store(void *p, v16i a) { memcpy(p, &a, sizeof a); }
 INLINE v16i i_add(v16i a, v16i b) {
   EACH a.lane[i] += b.lane[i];
   return a;
@@ -193,6 +197,27 @@ INLINE v16i wide_lookup(v16i nibbles) {
   }
   return nibbles;
 }
+
+// Adds Σ code·x of four consecutive bytes per lane; codes are signed, x is 0 ... 127.
+INLINE v16i weight_dot(v16i sum, v16i codes, const int8_t *x) {
+  EACH for (int c = 0; c < 4; c++) sum.lane[i] +=
+      (uint32_t)((int8_t)(codes.lane[i] >> 8 * c & 255) * x[c]);
+  return sum;
+}
+
+// Sixteen columns of a tile, from groups of four columns (panels × 16 positions × 4) to columns
+// side by side: 16 lanes × 16 columns × 4 panels in the order 0, 2, 1, 3; codes become signed.
+INLINE void weave(const uint8_t *codes, size_t panel_bytes, int8_t *out) {
+  static const size_t panels[4] = {0, 2, 1, 3};
+  for (size_t lane = 0; lane < 16; lane++)
+    for (size_t column = 0; column < 16; column++)
+      for (size_t p = 0; p < 4; p++)
+        out[64 * lane + 4 * column + p] =
+            (int8_t)(codes[panels[p] * panel_bytes + 64 * (column / 4) + 4 * lane + column % 4] ^
+                     0x80);
+}
+
+INLINE void store_halves(uint16_t *p, v16f a) { EACH p[i] = ck_half_from_float(a.lane[i]); }
 
 #define float_from_half ck_float_from_half
 #define half_from_float ck_half_from_float

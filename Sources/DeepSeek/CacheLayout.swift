@@ -1,10 +1,13 @@
-import Kernels
+package import Kernels
 
-/// How one position of one layer lies in the cache; every part is padded with zeros to 16 floats.
+/// How one position of one layer lies in the cache; every part is padded with zeros to whole
+/// vectors or blocks of the format.
 ///
 /// Latent attention: the normed latent vector, then the rotated shared key; the latent vector is
 /// key and value at once. Grouped-query attention: the rotated keys of all heads, then the values.
 package struct CacheLayout: Sendable, Equatable {
+  /// How elements are stored.
+  package let format: KVFormat
   /// Elements of a key, with the gap before its rotated part.
   package let keyWidth: Int
   /// Elements of a value.
@@ -13,31 +16,38 @@ package struct CacheLayout: Sendable, Equatable {
   package let kvHeadCount: Int
   /// Where the rotated part of a key starts.
   package let ropeOffset: Int
-  /// Where values start in a row.
-  package let valueOffset: Int
-  /// Floats of one position.
-  package let rowFloats: Int
+  /// Whether a value is the start of its key.
+  package let valuesAreKeys: Bool
 
   /// The layout that one design of attention needs.
-  package init(_ design: AttentionDesign) {
+  package init(_ design: AttentionDesign, format: KVFormat) {
+    self.format = format
     switch design {
     case .latent(let shape):
-      ropeOffset = padded(shape.kvLoraRank)
+      ropeOffset = format.padded(shape.kvLoraRank)
       keyWidth = ropeOffset + shape.ropeHeadSize
       valueWidth = shape.kvLoraRank
       kvHeadCount = 1
-      valueOffset = 0
-      rowFloats = padded(keyWidth)
+      valuesAreKeys = true
     case .groupedQuery(let shape):
       ropeOffset = 0
       keyWidth = shape.headSize
       valueWidth = shape.headSize
       kvHeadCount = shape.kvHeadCount
-      valueOffset = kvHeadCount * padded(keyWidth)
-      rowFloats = 2 * valueOffset
+      valuesAreKeys = false
     }
   }
-}
 
-/// `count` rounded up to whole vectors of 16 floats.
-func padded(_ count: Int) -> Int { AttentionShape.padded(count) }
+  /// What kernels need to know to attend with `heads` query heads.
+  func attentionShape(heads: Int, scale: Float) -> AttentionShape {
+    AttentionShape(
+      heads: heads, keyHeads: kvHeadCount, keyWidth: keyWidth, valueWidth: valueWidth,
+      scale: scale, format: format, valuesAreKeys: valuesAreKeys)
+  }
+
+  /// One layer's share of a page.
+  package var tile: KVTile {
+    let shape = attentionShape(heads: kvHeadCount, scale: 1)
+    return KVTile(format: format, columns: shape.columns)
+  }
+}

@@ -22,8 +22,17 @@ public final class DeepSeekModel {
     set { workspace.stream.profile = newValue }
   }
 
+<<<<<<< HEAD
   let trunk: Trunk
   private let kernels: Kernels
+=======
+  /// How keys and values are stored.
+  public var kvFormat: KVFormat { cacheLayout.format }
+
+  private let kernels: Kernels
+  private let cacheLayout: CacheLayout
+  private let trunk: Trunk
+>>>>>>> 26a858bba7502d44a9cba506e70ed9352c573998
   private var workspace: Workspace
 
   /// Loads the trunk of a model: everything but its routed experts.
@@ -33,11 +42,12 @@ public final class DeepSeekModel {
   ///   - kernels: who computes, here and in every step.
   ///   - routing: whose routing rule to follow where engines disagree.
   ///   - maxStepRows: the most rows that a step may have; memory grows with it.
+  ///   - kvFormat: how keys and values are stored; the answer depends on it.
   ///   - progress: called with rising shares of 1 while weights are read, by one thread at a time.
   /// - Throws: `ModelError`, `ExpertError`, `ModelFileError` or `KernelError`, one line each.
   public init(
     _ archive: ModelArchive, kernels: Kernels, routing: RoutingRule = .huggingFace,
-    maxStepRows: Int = 512, progress: (Double) -> Void = { _ in }
+    maxStepRows: Int = 512, kvFormat: KVFormat = .float32, progress: (Double) -> Void = { _ in }
   ) throws {
     precondition(maxStepRows > 0)
     configuration = try ModelConfiguration(archive, rule: routing)
@@ -45,19 +55,36 @@ public final class DeepSeekModel {
       try ExpertCatalog(archive: archive, shape: shape)
     }
     self.maxStepRows = maxStepRows
+    cacheLayout = CacheLayout(configuration.attention, format: kvFormat)
     self.kernels = kernels
     trunk = try Trunk(
       archive, model: configuration, team: kernels.team, progress: progress)
     workspace = Workspace(
       rows: maxStepRows, model: configuration, layers: trunk.layers,
-      head: trunk.head.inputFormats, geometry: catalog?.geometry, kernels: kernels)
+      head: trunk.head.inputFormats, cacheLayout: cacheLayout, geometry: catalog?.geometry,
+      kernels: kernels)
+  }
+
+  /// Makes a pool of pages for many sequences that takes at most `byteCount` bytes.
+  ///
+  /// - Throws: `ModelError.outOfMemory` when not a page fits, or the system grants no such space.
+  public func makePool(byteCount: Int) throws(ModelError) -> KVPool {
+    try makePool(pageCount: byteCount / (configuration.layerCount * cacheLayout.tile.byteCount))
+  }
+
+  /// Makes a pool of `pageCount` pages of `KVPool.pageTokens` positions.
+  public func makePool(pageCount: Int) throws(ModelError) -> KVPool {
+    try KVPool(
+      layout: cacheLayout, layerCount: configuration.layerCount, pageCount: pageCount)
   }
 
   /// Makes room for a sequence of up to `capacity` tokens; memory is taken as it grows.
-  public func makeCache(capacity: Int) throws(ModelError) -> KVCache {
-    try KVCache(
-      layout: CacheLayout(configuration.attention), layerCount: configuration.layerCount,
-      capacity: capacity)
+  ///
+  /// - `pool`: where its pages come from; by default a pool of its own that is large enough.
+  public func makeCache(capacity: Int, pool: KVPool? = nil) throws(ModelError) -> KVCache {
+    if let pool { return KVCache(pool, capacity: capacity) }
+    let pages = KVPool.pages(for: max(capacity, 1))
+    return KVCache(try makePool(pageCount: pages), capacity: capacity)
   }
 
   /// Runs the tokens of a step and adds them to their sequences' caches.
@@ -78,6 +105,19 @@ public final class DeepSeekModel {
       step.wantedCount == 0 || logits.columns == configuration.vocabularySize,
       "logits of another width than the vocabulary")
     try check(step)
+    try begin(step)
+    do {
+      try run(step, experts: experts, logits: &logits)
+    } catch {
+      for cache in step.caches { cache.abandon() }
+      throw error
+    }
+    for index in step.caches.indices { step.caches[index].commit(step.rowCounts[index]) }
+  }
+
+  private func run(
+    _ step: StepBatch, experts: (any ExpertBackend)?, logits: inout FloatMatrix
+  ) throws {
     let observer = observer
     workspace.stream.enter(.rest)
     defer { workspace.stream.profile?.leave() }
@@ -91,7 +131,6 @@ public final class DeepSeekModel {
     observer?.willRun(
       layer: trunk.layers.count, hidden: workspace.stream.hidden, rowCount: step.rowCount)
     trunk.head.forward(step, stream: &workspace.stream, into: &logits)
-    for row in step.rows { step.caches[row.sequence].advance(by: 1) }
   }
 
   private func check(_ step: StepBatch) throws(ModelError) {
@@ -100,9 +139,23 @@ public final class DeepSeekModel {
         throw .badToken(
           token: Int(row.token), vocabularySize: configuration.vocabularySize)
       }
-      let cache = step.caches[row.sequence]
-      precondition(cache.layers.count == trunk.layers.count, "a cache of another model")
-      guard row.position < cache.capacity else { throw .cacheFull(capacity: cache.capacity) }
+    }
+    for cache in step.caches {
+      precondition(
+        cache.pool.layout == cacheLayout && cache.pool.layerCount == trunk.layers.count,
+        "a cache of another model")
+    }
+  }
+
+  /// Gets the pages that the step will write, of all sequences or of none.
+  private func begin(_ step: StepBatch) throws(ModelError) {
+    for index in step.caches.indices {
+      do throws(ModelError) {
+        try step.caches[index].begin(step.rowCounts[index])
+      } catch {
+        for cache in step.caches[..<index] { cache.abandon() }
+        throw error
+      }
     }
   }
 

@@ -4,7 +4,7 @@ import Tensors
 /// Grouped-query attention of one layer of a dense model.
 ///
 /// - Shapes: reads and writes `Stream.normed` and `Stream.output`, tokens × hiddenSize; the cache
-///   grows by tokens × `CacheLayout.rowFloats`.
+///   grows by as many tokens.
 /// - Source: Ainslie et al. (arXiv:2305.13245); the Llama architecture.
 struct GroupedQueryAttention: Sendable {
   let shape: GroupedQueryShape
@@ -70,18 +70,19 @@ struct GroupedQueryAttention: Sendable {
     _ step: StepBatch, _ layer: Int, _ kernels: Kernels, _ w: GroupedQueryWorkspace
   ) {
     let size = shape.headSize
+    let kernelShape = w.attention.shape
     for (index, row) in step.rows.enumerated() {
-      let cache = step.caches[row.sequence].layers[layer]
-      kernels.copyPieces(
-        w.key, row: index, stride: size, count: shape.kvHeadCount, width: size,
-        into: &cache.rows, outputRow: row.position, outputStride: padded(size))
-      kernels.copyPieces(
-        w.value, row: index, stride: size, count: shape.kvHeadCount, width: size,
-        into: &cache.rows, outputRow: row.position, outputColumn: w.layout.valueOffset,
-        outputStride: padded(size))
+      let place = step.caches[row.sequence].place(layer: layer)
+      kernels.store(
+        w.key, row: index, stride: size, count: shape.kvHeadCount, width: size, in: place,
+        position: row.position, outputStride: kernelShape.keyHeadStride)
+      kernels.store(
+        w.value, row: index, stride: size, count: shape.kvHeadCount, width: size, in: place,
+        position: row.position, outputColumn: kernelShape.valueColumn,
+        outputStride: kernelShape.valueHeadStride)
       kernels.copyPieces(
         w.query, row: index, stride: size, count: shape.headCount, width: size,
-        into: &w.paddedQuery, outputRow: index, outputStride: padded(size))
+        into: &w.paddedQuery, outputRow: index, outputStride: kernelShape.queryHeadStride)
     }
   }
 
@@ -90,9 +91,8 @@ struct GroupedQueryAttention: Sendable {
   ) {
     w.attention.removeAll()
     for (index, row) in step.rows.enumerated() {
-      let cache = step.caches[row.sequence].layers[layer]
       w.attention.append(
-        queryRow: index, keys: cache.rows, values: cache.rows, valueColumn: w.layout.valueOffset,
+        queryRow: index, keys: step.caches[row.sequence].place(layer: layer),
         length: row.position + 1)
     }
     kernels.run(&w.attention, queries: w.paddedQuery, into: &w.heads)
@@ -101,28 +101,28 @@ struct GroupedQueryAttention: Sendable {
 
 /// What grouped-query attention computes on its way; one for all layers.
 final class GroupedQueryWorkspace {
-  let layout: CacheLayout
   var query: FloatMatrix  // (rows, heads · headSize)
   var key: FloatMatrix  // (rows, kvHeads · headSize)
   var value: FloatMatrix  // (rows, kvHeads · headSize)
-  var paddedQuery: FloatMatrix  // (rows, heads · padded(headSize))
+  var paddedQuery: FloatMatrix  // (rows, heads · queryHeadStride)
   var attention: AttentionPlan
   var heads: FloatMatrix  // (rows, heads · headSize)
   var headRows: ActivationRows
 
   /// Makes room for `rows` rows through any of `layers`, which have the same shape.
-  init(rows: Int, layers: [GroupedQueryAttention], shape: GroupedQueryShape, scale: Float) {
+  init(
+    rows: Int, layers: [GroupedQueryAttention], shape: GroupedQueryShape, layout: CacheLayout,
+    scale: Float
+  ) {
     let width = shape.headCount * shape.headSize
     let kvWidth = shape.kvHeadCount * shape.headSize
-    layout = CacheLayout(.groupedQuery(shape))
+    let attentionShape = layout.attentionShape(heads: shape.headCount, scale: scale)
     query = FloatMatrix(rows: rows, columns: width)
     key = FloatMatrix(rows: rows, columns: kvWidth)
     value = FloatMatrix(rows: rows, columns: kvWidth)
-    paddedQuery = FloatMatrix(rows: rows, columns: shape.headCount * padded(shape.headSize))
-    attention = AttentionPlan(
-      shape: AttentionShape(
-        heads: shape.headCount, keyHeads: shape.kvHeadCount, keyWidth: shape.headSize,
-        valueWidth: shape.headSize, scale: scale))
+    paddedQuery = FloatMatrix(
+      rows: rows, columns: shape.headCount * attentionShape.queryHeadStride)
+    attention = AttentionPlan(shape: attentionShape)
     heads = FloatMatrix(rows: rows, columns: width)
     headRows = ActivationRows(
       capacity: rows, columns: width, formats: ActivationFormats(layers.map(\.output)))

@@ -7,7 +7,7 @@ import Tensors
 /// half to the output, and every head attends to the same cached row.
 ///
 /// - Shapes: reads and writes `Stream.normed` and `Stream.output`, tokens × hiddenSize; the cache
-///   grows by tokens × `CacheLayout.rowFloats`.
+///   grows by as many tokens.
 /// - Source: DeepSeek-V2 (arXiv:2405.04434) §2.1.2-2.1.3.
 struct LatentAttention: Sendable {
   /// How queries come from the stream.
@@ -34,6 +34,9 @@ struct LatentAttention: Sendable {
   }
 
   /// Computes `Stream.output` of all rows of a step and adds their keys to the caches.
+  ///
+  /// All rows attend in the absorbed form, prefill too: a row must get the same bits whether it
+  /// comes in a chunk of a prompt or alone.
   func forward(
     _ step: StepBatch, tables: borrowing StepTables, layer: Int, stream: inout Stream,
     workspace: LatentWorkspace
@@ -86,14 +89,13 @@ struct LatentAttention: Sendable {
       sines: tables.sines, pairs: .interleaved)
     for index in rows {
       let row = step.rows[index]
-      let cache = step.caches[row.sequence].layers[layer]
-      kernels.copyPieces(
-        w.latent, row: index, stride: rank, count: 1, width: rank, into: &cache.rows,
-        outputRow: row.position, outputStride: rank)
-      kernels.copyPieces(
-        w.latent, row: index, column: rank, stride: shape.ropeHeadSize, count: 1,
-        width: shape.ropeHeadSize, into: &cache.rows, outputRow: row.position,
-        outputColumn: w.layout.ropeOffset, outputStride: shape.ropeHeadSize)
+      let place = step.caches[row.sequence].place(layer: layer)
+      kernels.store(
+        w.latent, row: index, stride: rank, width: rank, in: place, position: row.position)
+      kernels.store(
+        w.latent, row: index, column: rank, stride: shape.ropeHeadSize,
+        width: shape.ropeHeadSize, in: place, position: row.position,
+        outputColumn: w.layout.ropeOffset)
     }
   }
 
@@ -121,7 +123,7 @@ struct LatentAttention: Sendable {
     _ block: Range<Int>, _ stream: inout Stream, _ w: LatentWorkspace
   ) {
     let rows = 0..<block.count
-    let stride = padded(w.layout.keyWidth)
+    let stride = w.attention.shape.queryHeadStride
     for row in rows {
       stream.kernels.copyPieces(
         w.query, row: row, stride: shape.queryHeadSize, count: shape.headCount,
@@ -150,10 +152,9 @@ struct LatentAttention: Sendable {
     w.attention.removeAll()
     for index in block {
       let row = step.rows[index]
-      let cache = step.caches[row.sequence].layers[layer]
       w.attention.append(
-        queryRow: index - block.lowerBound, keys: cache.rows, values: cache.rows,
-        length: row.position + 1)
+        queryRow: index - block.lowerBound,
+        keys: step.caches[row.sequence].place(layer: layer), length: row.position + 1)
     }
     kernels.run(&w.attention, queries: w.absorbed, into: &w.context)
   }

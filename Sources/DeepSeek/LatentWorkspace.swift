@@ -14,7 +14,7 @@ final class LatentWorkspace {
   var query: FloatMatrix  // (blockRows, heads · queryHeadSize)
   var queryNope: FloatMatrix  // (blockRows, heads · nopeHeadSize)
   var queryNopeRows: ActivationRows
-  var absorbed: FloatMatrix  // (blockRows, heads · padded(keyWidth))
+  var absorbed: FloatMatrix  // (blockRows, heads · queryHeadStride)
   var attention: AttentionPlan
   var context: FloatMatrix  // (blockRows, heads · kvLoraRank)
   var contextRows: ActivationRows
@@ -24,9 +24,13 @@ final class LatentWorkspace {
   private static let mostBlockRows = 64
 
   /// Makes room for `rows` rows through any of `layers`, which have the same shape.
-  init(rows: Int, layers: [LatentAttention], shape: LatentAttentionShape, scale: Float) {
+  init(
+    rows: Int, layers: [LatentAttention], shape: LatentAttentionShape, layout: CacheLayout,
+    scale: Float
+  ) {
     let heads = shape.headCount
-    layout = CacheLayout(.latent(shape))
+    self.layout = layout
+    let attentionShape = layout.attentionShape(heads: heads, scale: scale)
     blockRows = min(rows, Self.mostBlockRows)
     let rank = shape.queryLoraRank ?? 0
     queryDown = FloatMatrix(rows: rows, columns: rank)
@@ -38,10 +42,8 @@ final class LatentWorkspace {
     queryNopeRows = ActivationRows(
       capacity: blockRows, columns: heads * shape.nopeHeadSize,
       formats: ActivationFormats(layers.flatMap(\.keyUp)))
-    absorbed = FloatMatrix(rows: blockRows, columns: heads * padded(layout.keyWidth))
-    attention = AttentionPlan(
-      shape: AttentionShape(
-        heads: heads, keyWidth: layout.keyWidth, valueWidth: layout.valueWidth, scale: scale))
+    absorbed = FloatMatrix(rows: blockRows, columns: heads * attentionShape.queryHeadStride)
+    attention = AttentionPlan(shape: attentionShape)
     context = FloatMatrix(rows: blockRows, columns: heads * shape.kvLoraRank)
     contextRows = ActivationRows(
       capacity: blockRows, columns: heads * shape.kvLoraRank,

@@ -20,6 +20,8 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
   case vocabularyOnly(file: String)
   /// A sequence would outgrow its cache.
   case cacheFull(capacity: Int)
+  /// The pool of keys and values has fewer free pages than a sequence needs.
+  case outOfPages(needed: Int, free: Int)
   /// Address space for a cache or a workspace could not be reserved.
   case outOfMemory(purpose: String, byteCount: Int)
   /// A row of a step names a token that the vocabulary does not have.
@@ -47,6 +49,9 @@ public enum ModelError: Error, Equatable, CustomStringConvertible {
       "\(file): the file holds a vocabulary and no weights; give a complete model file"
     case .cacheFull(let capacity):
       "the sequence needs more than the \(capacity) positions reserved for it; raise the context"
+    case .outOfPages(let needed, let free):
+      "the cache of keys and values has \(free) free pages where \(needed) are needed; "
+        + "raise its memory, or run fewer or shorter sequences"
     case .outOfMemory(let purpose, let byteCount):
       "no memory for \(purpose) (\(byteCount) bytes); lower the context or the number of sequences"
     case .badToken(let token, let vocabularySize):

@@ -19,6 +19,8 @@ public struct StepBatch {
 
   private(set) var rows: [Row] = []
   private(set) var caches: [KVCache] = []
+  /// Rows of each sequence.
+  private(set) var rowCounts: [Int] = []
   /// Rows whose logits are wanted, ascending.
   private(set) var wantedRows: [Int32] = []
 
@@ -47,12 +49,14 @@ public struct StepBatch {
         Row(token: tokens[index], position: cache.length + index, sequence: caches.count))
     }
     caches.append(cache)
+    rowCounts.append(tokens.count)
   }
 
   /// Empties the step and keeps its memory.
   public mutating func removeAll() {
     rows.removeAll(keepingCapacity: true)
     caches.removeAll(keepingCapacity: true)
+    rowCounts.removeAll(keepingCapacity: true)
     wantedRows.removeAll(keepingCapacity: true)
   }
 }

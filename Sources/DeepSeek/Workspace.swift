@@ -18,14 +18,14 @@ struct Workspace: ~Copyable {
   /// Makes room for `rows` rows through `layers` and through `head`.
   init(
     rows: Int, model: ModelConfiguration, layers: [Layer], head: ActivationFormats,
-    geometry: ExpertGeometry?, kernels: Kernels
+    cacheLayout: CacheLayout, geometry: ExpertGeometry?, kernels: Kernels
   ) {
     stream = Stream(
       kernels: kernels, rows: rows, hiddenSize: model.hiddenSize,
       formats: layers.reduce(into: head) { $0.formUnion($1.inputFormats) })
     tables = StepTables(
       rows: rows, rotary: model.rotary, size: model.attention.ropeHeadSize)
-    attention = Attention(rows: rows, model: model, layers: layers)
+    attention = Attention(rows: rows, model: model, layers: layers, cacheLayout: cacheLayout)
     dense = FeedForwardWorkspace(rows: rows, networks: layers.compactMap(\.dense))
     let mixtures = layers.compactMap(\.mixture)
     if let selector = mixtures.first?.router.selector, let geometry {
@@ -38,17 +38,21 @@ struct Workspace: ~Copyable {
 }
 
 extension Workspace.Attention {
-  fileprivate init(rows: Int, model: ModelConfiguration, layers: [Layer]) {
+  fileprivate init(
+    rows: Int, model: ModelConfiguration, layers: [Layer], cacheLayout: CacheLayout
+  ) {
     let scale = Float(model.attentionScale)
     switch model.attention {
     case .latent(let shape):
       self = .latent(
         LatentWorkspace(
-          rows: rows, layers: layers.compactMap(\.latent), shape: shape, scale: scale))
+          rows: rows, layers: layers.compactMap(\.latent), shape: shape, layout: cacheLayout,
+          scale: scale))
     case .groupedQuery(let shape):
       self = .groupedQuery(
         GroupedQueryWorkspace(
-          rows: rows, layers: layers.compactMap(\.groupedQuery), shape: shape, scale: scale))
+          rows: rows, layers: layers.compactMap(\.groupedQuery), shape: shape,
+          layout: cacheLayout, scale: scale))
     }
   }
 }

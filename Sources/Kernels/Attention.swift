@@ -1,11 +1,11 @@
 internal import CKernels
-internal import Glibc
 public import Tensors
 
 /// How query heads, keys and values lie in their rows.
 ///
-/// Latent attention: one key head that all query heads share, whose first `valueWidth` floats are
-/// the value. Grouped-query attention: heads / keyHeads query heads share a key head.
+/// Latent attention: one key head that all query heads share, whose first `valueWidth` elements are
+/// the value. Grouped-query attention: heads / keyHeads query heads share a key head, and values
+/// stand behind the keys.
 public struct AttentionShape: Sendable, Equatable {
   /// Query heads.
   public var heads: Int
@@ -17,37 +17,46 @@ public struct AttentionShape: Sendable, Equatable {
   public var valueWidth: Int
   /// What scores are multiplied by.
   public var scale: Float
-  /// Floats from one query head to the next: at least `keyWidth` rounded up to 16, zeros between.
-  public var queryHeadStride: Int
-  /// Floats from one key head to the next, likewise padded with zeros.
-  public var keyHeadStride: Int
-  /// Floats from one value head to the next: at least `valueWidth` rounded up to 16.
-  public var valueHeadStride: Int
+  /// How keys and values are stored.
+  public var format: KVFormat
+  /// Where the values of a position start; 0 when they are the start of its key.
+  public var valueColumn: Int
   /// Floats from one output head to the next.
   public var outputHeadStride: Int
 
-  /// Heads that stand 16 floats aligned, outputs without gaps.
-  public init(heads: Int, keyHeads: Int = 1, keyWidth: Int, valueWidth: Int, scale: Float) {
+  /// Values that are the start of their keys, or else stand behind them; outputs without gaps.
+  public init(
+    heads: Int, keyHeads: Int = 1, keyWidth: Int, valueWidth: Int, scale: Float,
+    format: KVFormat = .float32, valuesAreKeys: Bool = false
+  ) {
     precondition(heads > 0 && keyHeads > 0 && heads % keyHeads == 0)
     precondition(keyWidth > 0 && valueWidth > 0)
+    precondition(!valuesAreKeys || keyHeads == 1 && valueWidth <= keyWidth)
     self.heads = heads
     self.keyHeads = keyHeads
     self.keyWidth = keyWidth
     self.valueWidth = valueWidth
     self.scale = scale
-    queryHeadStride = Self.padded(keyWidth)
-    keyHeadStride = Self.padded(keyWidth)
-    valueHeadStride = Self.padded(valueWidth)
+    self.format = format
+    valueColumn = valuesAreKeys ? 0 : keyHeads * format.padded(keyWidth)
     outputHeadStride = valueWidth
   }
 
-  /// `width` rounded up to 16 floats.
-  public static func padded(_ width: Int) -> Int { (width + 15) / 16 * 16 }
+  /// Floats from one query head to the next, zeros between.
+  public var queryHeadStride: Int { format.padded(keyWidth) }
+  /// Elements from one key head of a position to the next.
+  public var keyHeadStride: Int { format.padded(keyWidth) }
+  /// Elements from one value head of a position to the next.
+  public var valueHeadStride: Int { format.padded(valueWidth) }
+  /// Elements of a position.
+  public var columns: Int {
+    valueColumn == 0 ? keyHeadStride : valueColumn + keyHeads * valueHeadStride
+  }
 }
 
-/// Query rows that attend together, each to its own sequence's cache.
+/// Query rows that attend together, each to its own sequence's pages.
 ///
-/// Keeps addresses, not matrices: keys, values, queries and output must stay where they are until
+/// Keeps addresses, not matrices: page tables, queries and output must stay where they are until
 /// the plan has run.
 @safe
 public struct AttentionPlan: ~Copyable {
@@ -55,9 +64,12 @@ public struct AttentionPlan: ~Copyable {
   public let shape: AttentionShape
 
   private var rows: [ck_attention_row] = unsafe []
+  private var groups: [ck_attention_group] = []
   private var places: [(query: Int, output: Int)] = []
-  private var workspace = FloatMatrix(rows: 1, columns: 0)
-  private var partCount = 0
+  private var pageByteCount = 0
+  private var workspace = AttentionWorkspace()
+
+  private static let mostLines = Int(CK_MAX_UNIT_LINES)
 
   /// Makes an empty plan.
   public init(shape: AttentionShape) { self.shape = shape }
@@ -66,36 +78,27 @@ public struct AttentionPlan: ~Copyable {
   public mutating func removeAll() {
     unsafe rows.removeAll(keepingCapacity: true)
     places.removeAll(keepingCapacity: true)
-    partCount = 0
   }
 
-  /// Adds a query row that attends to positions 0 ..< `length`.
+  /// Adds a query row that attends to positions 0 ..< `length` of a sequence.
   ///
   /// - `queryRow`: its row in the queries, heads × `queryHeadStride`.
-  /// - `keys`: a row per position, from `keyColumn` on.
-  /// - `values`: a row per position, from `valueColumn` on; may be the keys' matrix.
   /// - `outputRow`: its row in the output; `queryRow` by default.
   public mutating func append(
-    queryRow: Int, keys: borrowing FloatMatrix, keyColumn: Int = 0,
-    values: borrowing FloatMatrix, valueColumn: Int = 0, length: Int, outputRow: Int? = nil
+    queryRow: Int, keys place: KVPlace, length: Int, outputRow: Int? = nil
   ) {
-    precondition(length > 0 && length <= keys.rows && length <= values.rows, "no such positions")
-    let keyEnd =
-      keyColumn + (shape.keyHeads - 1) * shape.keyHeadStride
-      + AttentionShape.padded(shape.keyWidth)
-    let valueEnd =
-      valueColumn + (shape.keyHeads - 1) * shape.valueHeadStride
-      + AttentionShape.padded(shape.valueWidth)
-    precondition(keyColumn >= 0 && keyEnd <= keys.rowStride, "keys are too narrow")
-    precondition(valueColumn >= 0 && valueEnd <= values.rowStride, "values are too narrow")
+    precondition(place.tile == KVTile(format: shape.format, columns: shape.columns))
+    precondition(
+      length > 0 && (length - 1) / KVTile.positions < place.table.count, "no such positions")
+    precondition(
+      places.isEmpty || place.memory.pageByteCount == pageByteCount,
+      "rows of one plan have pages of one size")
+    pageByteCount = place.memory.pageByteCount
+    let bytes = unsafe place.memory.base + place.byteOffset
     var row = unsafe ck_attention_row()
-    unsafe row.keys = UnsafePointer(keys.baseAddress + keyColumn)
-    unsafe row.values = UnsafePointer(values.baseAddress + valueColumn)
-    unsafe row.key_stride = keys.rowStride
-    unsafe row.value_stride = values.rowStride
+    unsafe row.pages = UnsafePointer(bytes.assumingMemoryBound(to: UInt8.self))
+    unsafe row.table = UnsafePointer(place.table.base)
     unsafe row.length = length
-    unsafe row.first_part = partCount
-    partCount += shape.heads * ((length + 1023) / 1024)
     unsafe rows.append(row)
     places.append((queryRow, outputRow ?? queryRow))
   }
@@ -103,25 +106,38 @@ public struct AttentionPlan: ~Copyable {
   mutating func run(
     _ queries: borrowing FloatMatrix, into out: inout FloatMatrix, with kernels: Kernels
   ) {
+    if places.isEmpty { return }
     var job = unsafe makeJob(kernels)
     place(queries, &out)
     let units = unsafe cut(&job, threads: kernels.team.threadCount)
     let products = unsafe rows.reduce(0) { unsafe $0 + $1.length } * shape.heads * shape.keyWidth
     let wakes = products > 1 << 20
-    let partFloats = ck_attention_part(shape.valueWidth)
-    if workspace.columns < partCount * partFloats {
-      workspace = FloatMatrix(rows: 1, columns: partCount * partFloats)
-    }
-    unsafe job.parts = workspace.baseAddress
+    unsafe workspace.prepare(&job, rows: places.count)
     unsafe rows.withUnsafeBufferPointer { rows in
       unsafe job.rows = rows.baseAddress
-      unsafe withUnsafeMutablePointer(to: &job) { job in
-        unsafe kernels.team.run(chunks: units, context: job, wakes: wakes) { context, unit in
-          unsafe ck_attend_unit(context.assumingMemoryBound(to: ck_attention_job.self), unit)
+      unsafe groups.withUnsafeBufferPointer { groups in
+        unsafe job.groups = groups.baseAddress
+        unsafe Self.run(&job, units: units, wakes: wakes, team: kernels.team)
+      }
+    }
+  }
+
+  private static func run(
+    _ job: inout ck_attention_job, units: Int, wakes: Bool, team: ThreadTeam
+  ) {
+    unsafe withUnsafeMutablePointer(to: &job) { job in
+      if unsafe job.pointee.layout.format == KVFormat.int8.code {
+        unsafe team.run(chunks: job.pointee.row_count, context: job, wakes: wakes) { job, row in
+          unsafe ck_encode_queries(job.assumingMemoryBound(to: ck_attention_job.self), row)
         }
-        unsafe kernels.team.run(chunks: rows.count, context: job, wakes: false) { context, row in
-          unsafe ck_merge_row(context.assumingMemoryBound(to: ck_attention_job.self), row)
-        }
+      }
+      unsafe team.run(chunks: units, context: job, wakes: wakes) { job, unit in
+        unsafe ck_attend_unit(job.assumingMemoryBound(to: ck_attention_job.self), unit)
+      }
+      guard unsafe job.pointee.by_split else { return }
+      let heads = unsafe job.pointee.row_count * job.pointee.heads
+      unsafe team.run(chunks: heads, context: job, wakes: false) { job, index in
+        unsafe ck_merge_splits(job.assumingMemoryBound(to: ck_attention_job.self), index)
       }
     }
   }
@@ -133,17 +149,21 @@ public struct AttentionPlan: ~Copyable {
     unsafe job.heads = shape.heads
     unsafe job.key_heads = shape.keyHeads
     unsafe job.query_stride = shape.queryHeadStride
-    unsafe job.key_head_stride = shape.keyHeadStride
-    unsafe job.value_head_stride = shape.valueHeadStride
     unsafe job.out_stride = shape.outputHeadStride
-    unsafe job.key_width = shape.keyWidth
-    unsafe job.value_width = shape.valueWidth
+    unsafe job.layout = KVTile(format: shape.format, columns: shape.columns).layout
+    unsafe job.page_bytes = pageByteCount
+    unsafe job.key_head_stride = shape.keyHeadStride
+    unsafe job.value_column = shape.valueColumn
+    unsafe job.value_head_stride = shape.valueHeadStride
+    unsafe job.key_width = shape.format.padded(shape.keyWidth)
+    unsafe job.value_width = shape.format.padded(shape.valueWidth)
+    unsafe job.out_width = shape.valueWidth
     unsafe job.scale = shape.scale
     return unsafe job
   }
 
   private mutating func place(_ queries: borrowing FloatMatrix, _ out: inout FloatMatrix) {
-    let queryEnd = (shape.heads - 1) * shape.queryHeadStride + AttentionShape.padded(shape.keyWidth)
+    let queryEnd = shape.heads * shape.queryHeadStride
     let outputEnd = (shape.heads - 1) * shape.outputHeadStride + shape.valueWidth
     precondition(queryEnd <= queries.rowStride, "queries are too narrow")
     precondition(outputEnd <= out.columns, "the output is too narrow")
@@ -155,21 +175,80 @@ public struct AttentionPlan: ~Copyable {
     }
   }
 
-  /// Numbers the units of all rows; fewer heads per unit when there would be too few units.
+  /// Groups rows and numbers their units: as much as possible in a unit, so that a tile is read
+  /// once for many heads, but enough units for all threads.
   private mutating func cut(_ job: inout ck_attention_job, threads: Int) -> Int {
-    var unitHeads = Int(CK_MAX_UNIT_HEADS)
+    let sharing = shape.heads / shape.keyHeads
+    var unitHeads = min(sharing, Self.mostLines)
+    unsafe job.by_split = false
     while true {
       unsafe job.unit_heads = unitHeads
-      var units = 0
-      for index in unsafe rows.indices {
-        unsafe rows[index].first_unit = units
-        unsafe withUnsafePointer(to: job) {
-          units += unsafe ck_attention_units($0, rows[index].length)
-        }
+      let units = unsafe group(&job, rowsPerGroup: max(1, Self.mostLines / unitHeads))
+      if threads == 1 || units >= 4 * threads { return units }
+      if unsafe !job.by_split, unsafe rows.contains(where: { unsafe $0.length > CK_KEY_SPLIT }) {
+        unsafe job.by_split = true
+      } else if unitHeads > 4 {
+        unitHeads = max(4, unitHeads / 2)
+      } else {
+        return units
       }
-      if threads == 1 || units >= 4 * threads || unitHeads <= 4 { return units }
-      unitHeads /= 2
     }
+  }
+
+  private mutating func group(_ job: inout ck_attention_job, rowsPerGroup: Int) -> Int {
+    groups.removeAll(keepingCapacity: true)
+    var units = 0
+    var parts = 0
+    for index in unsafe rows.indices {
+      unsafe rows[index].first_part = parts
+      let length = unsafe rows[index].length
+      unsafe withUnsafePointer(to: job) { unsafe parts += ck_attention_parts($0, length) }
+      if index > 0, follows(index), groups[groups.count - 1].row_count < rowsPerGroup {
+        groups[groups.count - 1].row_count += 1
+      } else {
+        groups.append(ck_attention_group(first_row: index, row_count: 1, first_unit: 0))
+      }
+    }
+    for index in groups.indices {
+      let group = groups[index]
+      groups[index].first_unit = units
+      let length = unsafe rows[group.first_row + group.row_count - 1].length
+      unsafe withUnsafePointer(to: job) { unsafe units += ck_attention_units($0, length) }
+    }
+    unsafe job.group_count = groups.count
+    workspace.partCount = parts
+    return units
+  }
+
+  /// Whether a row is the next position of the sequence of the row before.
+  private func follows(_ index: Int) -> Bool {
+    let (row, before) = unsafe (rows[index], rows[index - 1])
+    return unsafe row.table == before.table && row.pages == before.pages
+      && row.length == before.length + 1
+  }
+}
+
+/// What the units of a plan write on their way; grows to the largest plan and stays.
+private struct AttentionWorkspace: ~Copyable {
+  var partCount = 0
+  private var parts = FloatMatrix(rows: 1, columns: 0)
+  private var codes = ByteBuffer(byteCount: 0)
+  private var codeScales = FloatMatrix(rows: 1, columns: 0)
+  private var codeSums = ByteBuffer(byteCount: 0)
+
+  mutating func prepare(_ job: inout ck_attention_job, rows: Int) {
+    let partFloats = unsafe partCount * ck_attention_part(job.value_width)
+    if parts.columns < partFloats { parts = FloatMatrix(rows: 1, columns: 2 * partFloats) }
+    unsafe job.parts = parts.baseAddress
+    guard unsafe job.layout.format == KVFormat.int8.code else { return }
+    let elements = unsafe rows * job.heads * job.key_width
+    let blocks = elements / 32
+    if codes.byteCount < elements { codes = ByteBuffer(byteCount: elements) }
+    if codeScales.columns < blocks { codeScales = FloatMatrix(rows: 1, columns: blocks) }
+    if codeSums.byteCount < 4 * blocks { codeSums = ByteBuffer(byteCount: 4 * blocks) }
+    unsafe job.code_scales = codeScales.baseAddress
+    unsafe job.codes = codes.baseAddress.assumingMemoryBound(to: Int8.self)
+    unsafe job.code_sums = codeSums.baseAddress.assumingMemoryBound(to: Int32.self)
   }
 }
 

@@ -17,6 +17,10 @@ public struct ByteBuffer: ~Copyable, @unchecked Sendable {  // `base` is never s
 
   deinit { unsafe base.deallocate() }
 
+  /// The address of the first byte, for kernel calls; valid while the buffer lives.
+  @unsafe
+  public var baseAddress: UnsafeMutableRawPointer { unsafe base }
+
   /// The bytes, readable while the buffer is borrowed.
   public var bytes: RawSpan {
     @_lifetime(borrow self)

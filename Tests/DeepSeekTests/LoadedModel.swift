@@ -12,12 +12,13 @@ final class LoadedModel {
 
   init(
     _ path: String, variant: KernelVariant = .best, threads: Int = 1,
-    routing: RoutingRule = .huggingFace, maxStepRows: Int = 64
+    routing: RoutingRule = .huggingFace, maxStepRows: Int = 64, kvFormat: KVFormat = .float32
   ) throws {
     let kernels = Kernels(variant: variant, team: ThreadTeam(threads: threads))
     self.kernels = kernels
     model = try DeepSeekModel(
-      ModelArchive.open(path), kernels: kernels, routing: routing, maxStepRows: maxStepRows)
+      ModelArchive.open(path), kernels: kernels, routing: routing, maxStepRows: maxStepRows,
+      kvFormat: kvFormat)
     experts = try model.catalog.map { try LocalExperts(loading: $0, kernels: kernels) }
   }
 

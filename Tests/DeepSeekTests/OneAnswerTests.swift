@@ -18,9 +18,9 @@ struct OneAnswerTests {
 
   static let tokens: [Int32] = (0..<100).map { Int32($0 * 37 % 128) }
 
-  @Test("prefill in one step, in several, and token by token", arguments: models)
-  func chunks(path: String) throws {
-    let loaded = try LoadedModel(path, maxStepRows: 100)
+  @Test("prefill in one step, in several, and token by token", arguments: models, KVFormat.allCases)
+  func chunks(path: String, format: KVFormat) throws {
+    let loaded = try LoadedModel(path, maxStepRows: 100, kvFormat: format)
     let whole = bits(try loaded.logits(Self.tokens, chunk: 100))
     for chunk in [64, 33, 7, 1] {
       #expect(bits(try loaded.logits(Self.tokens, chunk: chunk)) == whole, "chunks of \(chunk)")
@@ -29,13 +29,15 @@ struct OneAnswerTests {
 
   @Test(
     "a sequence longer than one part of attention",
-    arguments: [Fixtures.path("models/llm-like"), Fixtures.path("models/v2-lite-like")])
-  func long(path: String) throws {
+    arguments: [Fixtures.path("models/llm-like"), Fixtures.path("models/v2-lite-like")],
+    KVFormat.allCases)
+  func long(path: String, format: KVFormat) throws {
     let tokens = (0..<1100).map { Int32($0 * 31 % 101) }
-    let expected = bits(try LoadedModel(path, maxStepRows: 512).logits(tokens, chunk: 512))
-    let pieces = try LoadedModel(path, threads: 2, maxStepRows: 300).logits(tokens, chunk: 300)
-    #expect(bits(pieces) == expected)
-    let last = try LoadedModel(path, variant: .scalar)
+    let whole = try LoadedModel(path, maxStepRows: 512, kvFormat: format)
+    let expected = bits(try whole.logits(tokens, chunk: 512))
+    let pieces = try LoadedModel(path, threads: 2, maxStepRows: 300, kvFormat: format)
+    #expect(bits(try pieces.logits(tokens, chunk: 300)) == expected)
+    let last = try LoadedModel(path, variant: .scalar, kvFormat: format)
     let cache = try last.model.makeCache(capacity: 1100)
     for start in stride(from: 0, to: 1024, by: 64) {
       _ = try last.run([(Array(tokens[start..<start + 64]), cache)])
@@ -45,9 +47,9 @@ struct OneAnswerTests {
     #expect(bits(tail) == Array(expected.suffix(tail.count)))
   }
 
-  @Test("a sequence alone and among others", arguments: models)
-  func batches(path: String) throws {
-    let loaded = try LoadedModel(path, maxStepRows: 100)
+  @Test("a sequence alone and among others", arguments: models, KVFormat.allCases)
+  func batches(path: String, format: KVFormat) throws {
+    let loaded = try LoadedModel(path, maxStepRows: 100, kvFormat: format)
     let vocabulary = loaded.vocabularySize
     let alone = bits(try loaded.logits(Array(Self.tokens.prefix(20))))
 
@@ -67,21 +69,24 @@ struct OneAnswerTests {
     #expect(bits(Array(together)) == alone)
   }
 
-  @Test("any number of threads and every kernel variant", arguments: models)
-  func machines(path: String) throws {
-    let expected = bits(try LoadedModel(path, threads: 1).logits(Self.tokens))
+  @Test("any number of threads and every kernel variant", arguments: models, KVFormat.allCases)
+  func machines(path: String, format: KVFormat) throws {
+    let one = try LoadedModel(path, threads: 1, kvFormat: format)
+    let expected = bits(try one.logits(Self.tokens))
     for variant in KernelVariant.available {
       for threads in [1, 2, 3] {
-        let loaded = try LoadedModel(path, variant: variant, threads: threads)
+        let loaded = try LoadedModel(path, variant: variant, threads: threads, kvFormat: format)
         let logits = bits(try loaded.logits(Self.tokens))
         #expect(logits == expected, "\(variant) with \(threads) threads")
       }
     }
   }
 
-  @Test("a truncated sequence continues as if it had never been longer", arguments: models)
-  func truncation(path: String) throws {
-    let loaded = try LoadedModel(path)
+  @Test(
+    "a truncated sequence continues as if it had never been longer", arguments: models,
+    KVFormat.allCases)
+  func truncation(path: String, format: KVFormat) throws {
+    let loaded = try LoadedModel(path, kvFormat: format)
     let expected = bits(try loaded.logits(Array(Self.tokens.prefix(30))))
     let cache = try loaded.model.makeCache(capacity: 64)
     let start = try loaded.run([(Array(Self.tokens.prefix(20)), cache)])

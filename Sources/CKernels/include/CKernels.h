@@ -19,7 +19,7 @@ enum {
   CK_BLOCK = 32,          // elements of an activation block
   CK_KEY_TILE = 64,       // positions of one step of the online softmax
   CK_KEY_SPLIT = 1024,    // positions of one independent part of an attention row
-  CK_MAX_UNIT_HEADS = 16  // heads of one attention unit
+  CK_MAX_UNIT_LINES = 64  // rows × heads of one attention unit
 };
 
 // ---------------------------------------------------------------- formats and panels
@@ -60,25 +60,40 @@ typedef struct ck_block {
   int32_t negative_half;  // −Σ of the first 16 codes
 } ck_block;
 
+// ---------------------------------------------------------------- keys and values
+
+// How keys and values are stored.
+enum { CK_KV_F32 = 0, CK_KV_F16 = 1, CK_KV_INT8 = 2 };
+
+// One layer's share of a page: CK_KEY_TILE positions × `columns`.
+//
+// Floats and halves: a row per position. Int8: four panels of 16 positions; of each panel, groups
+// of four columns, 16 positions × 4 codes plus 128; then for each block of 32 columns the scales of
+// all positions, as halves. Columns are a multiple of 16, for int8 of 32.
+typedef struct ck_kv_layout {
+  uint32_t format;
+  size_t columns;
+} ck_kv_layout;
+
+size_t ck_kv_tile_bytes(ck_kv_layout layout);
+
 // ---------------------------------------------------------------- attention
 
-// Some query heads that share one key/value row, over positions [from, to) of one split.
+typedef struct ck_attention_job ck_attention_job;
+typedef struct ck_attention_row ck_attention_row;
+
+// Rows of one sequence, ascending, and heads that share a key head, over one split of positions.
+//
+// The part of row r and head h is parts + r · row_stride + h · head_stride: sums (value width,
+// padded), the largest score, the sum of weights.
 typedef struct ck_attention {
-  const float *queries;  // heads × query_stride
-  size_t query_stride;
-  size_t heads;  // at most CK_MAX_UNIT_HEADS
-  const float *keys;
-  size_t key_stride;  // floats between positions
-  const float *values;
-  size_t value_stride;
-  size_t key_width;    // multiple of 16; padding is zero
-  size_t value_width;  // multiple of 16
-  size_t from, to;     // from is a multiple of CK_KEY_SPLIT
-  float scale;
-  float *sums;  // heads × sums_stride: Σ p·v, out
-  size_t sums_stride;
-  float *maxima;   // heads, out
-  float *weights;  // heads: Σ p, out
+  const ck_attention_job *job;
+  const ck_attention_row *rows;  // each reaches into the split
+  size_t row_count;
+  size_t head, heads;  // row_count · heads is at most CK_MAX_UNIT_LINES
+  size_t split;
+  float *parts;
+  size_t row_stride, head_stride;
 } ck_attention;
 
 // ---------------------------------------------------------------- the table
@@ -131,6 +146,9 @@ typedef struct ck_kernels {
   void (*multiply)(float *x, float scale, size_t columns);
   float (*dot)(const float *a, const float *b, size_t columns);
   size_t (*argmax)(const float *x, size_t columns);
+
+  // Halves to nearest, at most 65504.
+  void (*encode_half)(const float *x, size_t columns, uint16_t *halves);
 
   void (*attend)(const ck_attention *unit);
   // total := total ⊕ part, both (max, weight, sums).
@@ -212,34 +230,61 @@ void ck_sum_int16_rows(const ck_rows *job, size_t chunk);      // out = Σ encod
 
 // ---------------------------------------------------------------- attention of many rows
 
-// One query row against its sequence's cache.
-typedef struct ck_attention_row {
+// One query row against its sequence's pages.
+struct ck_attention_row {
   const float *queries;  // heads × query_stride
-  const float *keys, *values;
-  size_t key_stride, value_stride;
-  float *out;  // heads × out_stride
+  const uint8_t *pages;  // the layer's tile of page 0; pages are page_bytes apart
+  const int32_t *table;  // which page each tile of the sequence is
+  float *out;            // heads × out_stride
   size_t length;
-  size_t first_unit, first_part;  // its units; its parts in the workspace
-} ck_attention_row;
+  size_t first_part;  // its parts in the workspace
+};
 
-// Rows × head blocks × splits: units that run in any order, then rows × heads to be merged.
-typedef struct ck_attention_job {
+// Consecutive rows of one sequence that are handled together.
+typedef struct ck_attention_group {
+  size_t first_row, row_count;
+  size_t first_unit;
+} ck_attention_group;
+
+// Groups × key heads × head blocks, by split or whole: units that run in any order. Rows that are
+// cut by split are merged afterwards.
+struct ck_attention_job {
   const ck_kernels *kernels;
   const ck_attention_row *rows;
-  size_t row_count;
+  const ck_attention_group *groups;
+  size_t row_count, group_count;
   size_t heads, key_heads, unit_heads;  // unit_heads divides nothing in particular
-  size_t query_stride, key_head_stride, value_head_stride, out_stride;
-  size_t key_width, value_width;  // as stored: key_width is padded to 16
+  size_t query_stride, out_stride;
+  ck_kv_layout layout;
+  size_t page_bytes;
+  size_t key_column, key_head_stride, value_column, value_head_stride;
+  size_t key_width, value_width;  // as stored: padded
+  size_t out_width;               // of value_width
   float scale;
-  float *parts;  // per part: sums (value_width padded to 16), then max and weight
-} ck_attention_job;
+  bool by_split;  // a unit is one split; otherwise all of them
+  float *parts;
+  // Int8 only: encoded queries, rows × heads × key_width codes, and per block of 32 a scale times
+  // `scale`, and −Σ codes.
+  int8_t *codes;
+  float *code_scales;
+  int32_t *code_sums;
+};
 
-// Floats of one part of the workspace; a row has heads × splits parts.
+// Floats of one part of the workspace, and parts that a row of `length` positions needs.
 size_t ck_attention_part(size_t value_width);
-// Units of a row of `length` positions.
+size_t ck_attention_parts(const ck_attention_job *job, size_t length);
+// Units of a group whose last row has `length` positions.
 size_t ck_attention_units(const ck_attention_job *job, size_t length);
+// Encodes one row's queries; before the units, for int8 only.
+void ck_encode_queries(const ck_attention_job *job, size_t row);
 void ck_attend_unit(const ck_attention_job *job, size_t unit);
-void ck_merge_row(const ck_attention_job *job, size_t row);
+// Merges the splits of one head of one row: index is row × heads + head. By split only.
+void ck_merge_splits(const ck_attention_job *job, size_t index);
+
+// Stores `width` floats of one position (0 ..< CK_KEY_TILE) of a tile, from `column` on, which for
+// int8 is a multiple of 32; there, the rest of the last block becomes zero.
+void ck_kv_store(const ck_kernels *kernels, ck_kv_layout layout, uint8_t *tile, size_t position,
+                 size_t column, const float *x, size_t width);
 
 // ---------------------------------------------------------------- ceilings
 

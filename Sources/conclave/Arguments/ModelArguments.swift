@@ -1,5 +1,6 @@
 import ArgumentParser
 import DeepSeek
+import Kernels
 
 /// How a model is run.
 struct ModelArguments: ParsableArguments {
@@ -19,6 +20,13 @@ struct ModelArguments: ParsableArguments {
       "How expert groups are scored: by their best expert, as the published models do, or as "
         + "llama.cpp does.", valueName: "rule"))
   var routing = Routing.huggingface
+
+  @Option(
+    name: .customLong("kv-format"),
+    help: ArgumentHelp(
+      "How keys and values are stored: as computed, as halves, or as blocks of 8-bit numbers.",
+      valueName: "format"))
+  var kvFormat = CacheFormat.f32
 
   static let defaultContextLimit = 32_768
 
@@ -40,6 +48,21 @@ struct ModelArguments: ParsableArguments {
       switch self {
       case .huggingface: .huggingFace
       case .llamaCpp: .llamaCpp
+      }
+    }
+  }
+
+  /// Names for `KVFormat`.
+  enum CacheFormat: String, ExpressibleByArgument, CaseIterable {
+    case f32
+    case f16
+    case int8
+
+    var format: KVFormat {
+      switch self {
+      case .f32: .float32
+      case .f16: .float16
+      case .int8: .int8
       }
     }
   }

@@ -44,7 +44,8 @@ final class ModelSession {
     let trunk = try Self.loading("loading the model") { progress in
       try DeepSeekModel(
         archive, kernels: kernels, routing: modelArguments.routing.rule,
-        maxStepRows: modelArguments.stepTokens, progress: progress)
+        maxStepRows: modelArguments.stepTokens, kvFormat: modelArguments.kvFormat.format,
+        progress: progress)
     }
     var experts: (any ExpertBackend)?
     if let cluster {
@@ -88,7 +89,9 @@ final class ModelSession {
   func close() { cluster?.close() }
 
   /// Equal for equal answers: the model and how it is computed.
-  var fingerprint: String { "\(archive.digest)".prefix(16) + "-" + kernels.numericsProfile }
+  var fingerprint: String {
+    "\(archive.digest)".prefix(16) + "-\(kernels.numericsProfile)-\(arguments.kvFormat.rawValue)"
+  }
 }
 
 // MARK: - Text
