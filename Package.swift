@@ -68,7 +68,8 @@ let package = Package(
     target("Telemetry", [.product(name: "Histogram", package: "hdrhistogram-swift")]),
     target("Worker", cluster),
     target("Coordinator", cluster),
-    target("Inference", ["DeepSeek", "Tokenization", "Experts", "Tensors"]),
+    target(
+      "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "Tensors", "Telemetry"]),
     target(
       "Serving",
       [
@@ -97,7 +98,8 @@ let package = Package(
     tests("Transport", ["CZeroMQ"]),
     tests("Coordinator", ["Worker", "CZeroMQ"] + cluster),
     tests(
-      "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors"]),
+      "Inference",
+      ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors", "Telemetry"]),
     tests(
       "Serving",
       [

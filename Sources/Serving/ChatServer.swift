@@ -160,7 +160,7 @@ extension ChatServer {
     var text = ""
     for try await event in generation.events {
       switch event {
-      case .token: break
+      case .token, .logProbabilities: break
       case .text(let more): text += more
       case .finished(let summary) where summary.finishReason != .cancelled: return (text, summary)
       case .finished: break

@@ -28,7 +28,7 @@ struct EventStream: Sendable {
       var isComplete = false
       for try await event in generation.events {
         switch event {
-        case .token: break
+        case .token, .logProbabilities: break
         case .text(let text): try await send(format.part(text), to: &writer)
         case .finished(let summary):
           guard summary.finishReason != .cancelled else { throw InferenceError.shuttingDown }

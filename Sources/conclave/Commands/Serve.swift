@@ -55,7 +55,7 @@ struct Serve: AsyncParsableCommand {
     options.fingerprint = session.fingerprint
     // The session does not run the model itself, so that it is the engine's alone.
     nonisolated(unsafe) let generator = try session.makeGenerator()
-    let engine = unsafe Engine(generator)
+    let engine = try unsafe Engine(generator)
     let server = ChatServer(
       engine: engine, tokenizer: try session.tokenizer(), options: options, logger: Logger.command()
     )

@@ -53,7 +53,7 @@ final class ModelSession {
         try LocalExperts(loading: catalog, kernels: kernels, progress: progress)
       }
     }
-    model = DeepSeekLanguageModel(trunk, experts: experts)
+    model = DeepSeekLanguageModel(trunk, experts: experts, team: kernels.team)
     arguments = modelArguments
     self.archive = archive
     self.configuration = configuration
