@@ -17,6 +17,8 @@ final class ModelSession {
   let kernels: Kernels
   /// The workers; nil when everything is in this process.
   let cluster: ClusterSession?
+  /// Which experts are used; nil unless asked for, and for a dense model.
+  let expertUse: ExpertUse?
   private let model: DeepSeekLanguageModel
   private let ownTokenizer: Tokenizer?
   private let arguments: ModelArguments
@@ -24,7 +26,7 @@ final class ModelSession {
   /// Loads a model, and workers with their experts if there are to be any.
   init(
     _ path: String, _ modelArguments: ModelArguments, _ clusterArguments: ClusterArguments,
-    _ computeArguments: ComputeArguments
+    _ computeArguments: ComputeArguments, observesExperts: Bool = false
   ) throws {
     let archive = try ModelArchive.open(path)
     let configuration = try ModelConfiguration(archive, rule: modelArguments.routing.rule)
@@ -53,7 +55,9 @@ final class ModelSession {
         try LocalExperts(loading: catalog, kernels: kernels, progress: progress)
       }
     }
-    model = DeepSeekLanguageModel(trunk, experts: experts, team: kernels.team)
+    let observed = observesExperts ? experts.map { ObservedExperts($0) } : nil
+    expertUse = observed?.use
+    model = DeepSeekLanguageModel(trunk, experts: observed ?? experts, team: kernels.team)
     arguments = modelArguments
     self.archive = archive
     self.configuration = configuration
