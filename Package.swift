@@ -81,7 +81,8 @@ let package = Package(
     target(
       "Serving",
       [
-        "Inference", "Tokenization", "ModelFiles", hummingbird, nioCore, nioSSL, crypto, log,
+        "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore, nioSSL, crypto,
+        log,
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -44,8 +44,6 @@ public struct ChatServer: Sendable {
     public var version = ""
     /// Draws the workers; nil where there are no routed experts.
     public var cluster: (@Sendable () -> ClusterPicture)?
-    /// Asks the engine; nil knows only what waits.
-    public var engineFigures: (@Sendable () -> EngineFigures)?
 
     /// Loopback, port 8080, everything else as OpenAI's API has it.
     public init(modelName: String) {
@@ -162,12 +160,12 @@ extension ChatServer {
     _ kind: AnswerKind, prompt: [TokenID], answerPrefix: String = "", _ fields: GenerationFields,
     _ context: ServingContext
   ) async throws -> Response {
-    let generation = try engine.submit(
-      GenerationRequest(
-        prompt: prompt, maxTokens: fields.maxTokens, sampling: fields.sampling,
-        stopStrings: fields.stopStrings,
-        stopTokens: fields.ignoresEndOfText ? [] : tokenizer.stopTokens,
-        answerPrefix: answerPrefix))
+    var request = GenerationRequest(
+      prompt: prompt, maxTokens: fields.maxTokens, sampling: fields.sampling,
+      stopStrings: fields.stopStrings,
+      stopTokens: fields.ignoresEndOfText ? [] : tokenizer.stopTokens, answerPrefix: answerPrefix)
+    request.belong(to: context.caller)
+    let generation = try engine.submit(request)
     let watch = figures.watch(promptTokens: prompt.count, account: context.caller.account)
     let format = AnswerFormat(kind, model: options.modelName, fingerprint: options.fingerprint)
     if fields.streams {

@@ -43,9 +43,6 @@ extension ChatServer {
   /// What needs no key.
   var openPaths: Set<String> { Set(["/health"] + (options.page?.paths ?? [])) }
 
-  /// What the engine says of itself; without its word, a guess from what is known here.
-  var engineFigures: EngineFigures {
-    options.engineFigures?()
-      ?? EngineFigures(running: 0, waiting: engine.waitingCount)
-  }
+  /// What the engine says of itself.
+  var engineFigures: EngineFigures { EngineFigures(engine.status) }
 }

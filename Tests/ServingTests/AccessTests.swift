@@ -44,7 +44,7 @@ func configuredServer(
   options.port = 0
   configure(&options)
   return ChatServer(
-    engine: Engine(try TextGenerator(model, tokenizer: demoTokenizer)), tokenizer: demoTokenizer,
+    engine: try Engine(TextGenerator(model, tokenizer: demoTokenizer)), tokenizer: demoTokenizer,
     options: options, logger: logger)
 }
 

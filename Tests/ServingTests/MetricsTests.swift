@@ -68,10 +68,6 @@ private func picture() -> ClusterPicture {
     let server = try configuredServer { options in
       options.keys = try? KeyRing(file: keys, logger: Logger(label: "test"))
       options.cluster = { picture() }
-      options.engineFigures = {
-        EngineFigures(
-          running: 2, waiting: 1, usedPages: 3, totalPages: 4, pageBytes: 5, preemptions: 6)
-      }
     }
     try await server.application().test(.router) { client in
       let headers: HTTPFields = [.authorization: "Bearer \(secret.text)"]

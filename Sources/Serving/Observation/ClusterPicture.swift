@@ -151,32 +151,3 @@ public struct ClusterPicture: Sendable, Encodable {
     public init() {}
   }
 }
-
-/// What the engine says of itself at a moment.
-public struct EngineFigures: Sendable, Encodable {
-  /// Requests in the batch that runs.
-  public var running: Int
-  /// Requests that wait.
-  public var waiting: Int
-  /// Pages of keys and values in use; nil where the engine has none.
-  public var usedPages: Int?
-  /// All pages of keys and values.
-  public var totalPages: Int?
-  /// Bytes of one page.
-  public var pageBytes: Int?
-  /// Requests that had to give their pages up and started again later.
-  public var preemptions: Int?
-
-  /// Collects the figures.
-  public init(
-    running: Int, waiting: Int, usedPages: Int? = nil, totalPages: Int? = nil,
-    pageBytes: Int? = nil, preemptions: Int? = nil
-  ) {
-    self.running = running
-    self.waiting = waiting
-    self.usedPages = usedPages
-    self.totalPages = totalPages
-    self.pageBytes = pageBytes
-    self.preemptions = preemptions
-  }
-}

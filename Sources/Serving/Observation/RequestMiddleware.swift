@@ -1,6 +1,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Inference
 import Logging
 import Synchronization
 
@@ -100,6 +101,20 @@ final class Caller: Sendable {
 
   func name(_ id: String) { state.withLock { $0.id = id } }
   func recognise(_ account: Account) { state.withLock { $0.account = account } }
+}
+
+extension GenerationRequest {
+  /// Tells the engine whose request it is: owners take turns, and their prefixes stay apart.
+  mutating func belong(to caller: Caller) {
+    guard let account = caller.account else { return }
+    tenant = account.name
+    priority =
+      switch account.priority {
+      case .low: .low
+      case .normal: .normal
+      case .high: .high
+      }
+  }
 }
 
 extension HTTPField.Name {

@@ -85,18 +85,28 @@ struct ServerMetrics {
     metrics.add(
       "conclave_requests_waiting", .gauge, "Requests that wait for their turn.",
       Double(engine.waiting))
-    let pages = [("used", engine.usedPages), ("total", engine.totalPages)]
     metrics.add(
-      "conclave_kv_pages", .gauge, "Pages of keys and values.",
-      pages.compactMap { state, count in count.map { ([("state", state)], Double($0)) } })
-    if let bytes = engine.pageBytes {
-      metrics.add("conclave_kv_page_bytes", .gauge, "Bytes of one page.", Double(bytes))
-    }
-    if let count = engine.preemptions {
-      metrics.add(
-        "conclave_preemptions_total", .counter,
-        "Requests that gave their pages up and started again later.", Double(count))
-    }
+      "conclave_kv_pages", .gauge,
+      "Pages of keys and values: used by requests, by the prefix cache alone, and in all.",
+      [
+        ([("state", "used")], Double(engine.usedPages)),
+        ([("state", "prefix")], Double(engine.prefixPages)),
+        ([("state", "total")], Double(engine.totalPages)),
+      ])
+    metrics.add(
+      "conclave_kv_page_tokens", .gauge, "Tokens of one page.", Double(engine.pageTokens))
+    metrics.add(
+      "conclave_preemptions_total", .counter,
+      "Requests that gave their pages up and started again later.", Double(engine.preemptions))
+    metrics.add(
+      "conclave_engine_step_seconds", "Time of a step of the engine.", [([], engine.step)])
+    let phases = engine.seconds
+    metrics.add(
+      "conclave_engine_seconds_total", .counter, "Where the engine's time went.",
+      [
+        ([("phase", "scheduling")], phases.scheduling), ([("phase", "forward")], phases.forward),
+        ([("phase", "sampling")], phases.sampling), ([("phase", "events")], phases.events),
+      ])
   }
 
   private mutating func addKeys(_ accounts: [Account], _ figures: ServerFigures.Snapshot) {

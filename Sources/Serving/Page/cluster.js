@@ -38,11 +38,13 @@ function showTiles(now) {
     tile("Requests", count(engine.running || Math.max(now.openRequests - 1, 0)), engine.running ? "running" : "open",
       engine.waiting ? `${count(engine.waiting)} wait` : "none waits"),
     engine.totalPages ? tile("Keys and values", `${Math.round(100 * engine.usedPages / engine.totalPages)}`, "% in use",
-      `${count(engine.usedPages)} of ${count(engine.totalPages)} pages`, meter(engine.usedPages / engine.totalPages)) : null,
+      `and ${Math.round(100 * engine.prefixPages / engine.totalPages)} % kept for later`, meter(engine.usedPages / engine.totalPages)) : null,
     tile("First token", latency.firstToken ? number(latency.firstToken.p50) : "–", "ms p50",
       latency.firstToken ? `p99 ${number(latency.firstToken.p99)} ms` : "nothing asked yet"),
     tile("Between tokens", latency.interToken ? number(latency.interToken.p50) : "–", "ms p50",
       latency.interToken ? `p99 ${number(latency.interToken.p99)} ms` : "nothing asked yet"),
+    tile("Step", engine.step.count ? number(engine.step.p50 / 1000) : "–", "ms p50",
+      engine.step.count ? `p99 ${number(engine.step.p99 / 1000)} ms` : "nothing computed yet"),
     tile("Up", ...uptime(now.uptimeSeconds), `version ${now.version}${cluster ? "" : ", no experts"}`),
   ];
   at("tiles").replaceChildren(...tiles.filter(Boolean));

@@ -65,6 +65,7 @@ struct Serve: AsyncParsableCommand {
   var hasNoPage = false
 
   @OptionGroup(title: "Access") var accessArguments: AccessArguments
+  @OptionGroup(title: "Requests") var engineArguments: EngineArguments
   @OptionGroup(title: "Logs") var logArguments: LogArguments
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
@@ -115,9 +116,7 @@ struct Serve: AsyncParsableCommand {
   private func serve(
     _ session: ModelSession, _ options: ChatServer.Options, _ address: HTTPAddress, _ logger: Logger
   ) async throws {
-    // The session does not run the model itself, so that it is the engine's alone.
-    nonisolated(unsafe) let generator = try session.makeGenerator()
-    let engine = try unsafe Engine(generator)
+    let engine = try session.makeEngine(engineArguments.options)
     let server = ChatServer(
       engine: engine, tokenizer: try session.tokenizer(), options: options, logger: logger)
     let scheme = options.tls == nil ? "http" : "https"

@@ -114,6 +114,17 @@ extension ModelSession {
       model, tokenizer: tokenizer(), contextLength: context, reusesPrefix: reusesPrefix)
   }
 
+  /// An engine for `--context` tokens a request, which has the model for itself from now on.
+  func makeEngine(_ options: EngineOptions) throws -> Engine {
+    var options = options
+    options.contextLength =
+      arguments.context ?? min(configuration.contextLength, ModelArguments.defaultContextLimit)
+    let tokenizer = try tokenizer()
+    // The session does not run the model itself once an engine has it.
+    nonisolated(unsafe) let model = model
+    return try unsafe Engine(model, tokenizer: tokenizer, options: options)
+  }
+
   /// The logits of every position; tokens are taken as they are.
   func logits(of tokens: [TokenID], onRow: (Span<Float>) throws -> Void) throws {
     let cache = try model.makeCache(capacity: tokens.count)
