@@ -11,8 +11,11 @@ let swift: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: swift)
+func target(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, resources: resources, swiftSettings: swift)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -25,6 +28,8 @@ let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(
   name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 
 /// What the two ends of the wire have in common.
@@ -44,6 +49,9 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
@@ -55,7 +63,7 @@ let package = Package(
     .target(name: "CMessages", dependencies: ["CProtobufC"]),
     target("Tensors"),
     target("Kernels", ["CKernels", "Tensors"]),
-    target("ModelFiles", ["Tensors", .product(name: "Crypto", package: "swift-crypto")]),
+    target("ModelFiles", ["Tensors", crypto]),
     target("Synthesis", ["ModelFiles", "Tensors"]),
     target("Tokenization", ["ModelFiles"]),
     target("Experts", ["Kernels", "ModelFiles", "Tensors"]),
@@ -68,20 +76,26 @@ let package = Package(
     target("Telemetry", [.product(name: "Histogram", package: "hdrhistogram-swift")]),
     target("Worker", cluster),
     target("Coordinator", cluster),
-    target("Inference", ["DeepSeek", "Tokenization", "Experts", "Tensors"]),
+    target(
+      "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "Tensors", "Telemetry"]),
     target(
       "Serving",
       [
-        "Inference", "Tokenization", "ModelFiles", hummingbird, nioCore, log,
+        "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore, nioSSL, crypto,
+        log,
         .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
-      ]),
+      ], resources: [.copy("Page")]),
     .executableTarget(
       name: "conclave",
       dependencies: [
         "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "ModelFiles", "Placement",
-        "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization", "Worker", log,
+        "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization", "Worker", log, nioCore,
+        nioSSL, .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "Yams", package: "Yams"),
         lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       resources: [.copy("Resources/conclave-demo-q8_0.gguf")], swiftSettings: swift),
@@ -100,7 +114,8 @@ let package = Package(
     tests("Transport", ["CZeroMQ"]),
     tests("Coordinator", ["Worker", "CZeroMQ"] + cluster),
     tests(
-      "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors"]),
+      "Inference",
+      ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors", "Telemetry"]),
     tests(
       "Serving",
       [

@@ -157,8 +157,7 @@ package struct Membership {
     phase = .loading
     guard let geometry = rules.geometry else { return startIdle() }
     do throws(PlacementError) {
-      let plan = try PlacementPlan.balanced(
-        geometry, over: members.map(\.capacity), epoch: epoch.rawValue)
+      let plan = try self.plan(geometry)
       self.plan = plan
       return assign(plan)
     } catch {
@@ -166,6 +165,22 @@ package struct Membership {
       let refusal = ControlMessage.Body.refusal(Refusal(.memory, error.description))
       return members.map { .send(refusal, to: $0.incarnation) }
     }
+  }
+
+  /// A plan that depends on who is here but not on who came first: after a restart everybody gets
+  /// what they still have in memory.
+  private func plan(_ geometry: ExpertGeometry) throws(PlacementError) -> PlacementPlan {
+    let ordered = members.sorted { ($0.hello.name, $0.id) < ($1.hello.name, $1.id) }
+    let capacities = ordered.enumerated().map { rank, member in
+      member.capacity(as: WorkerID(UInt32(rank)))
+    }
+    var plan = try PlacementPlan.balanced(geometry, over: capacities, epoch: epoch.rawValue)
+    for unit in plan.units {
+      plan[unit.layer, unit.group] = plan[unit.layer, unit.group].map {
+        ordered[Int($0.rawValue)].id
+      }
+    }
+    return plan
   }
 
   private mutating func assign(_ plan: PlacementPlan) -> [Action] {
@@ -238,12 +253,13 @@ package struct Membership {
 }
 
 extension Membership.Member {
-  /// The worker as placement sees it.
-  fileprivate var capacity: WorkerCapacity {
+  /// The worker as placement sees it, under a number of its own.
+  fileprivate func capacity(as worker: WorkerID) -> WorkerCapacity {
     // A worker that did not measure counts by its cores.
     let speed =
       hello.memoryBandwidth > 0 ? Double(hello.memoryBandwidth) : Double(hello.cores) * 1e9
-    return WorkerCapacity(worker: id, memoryByteCount: hello.memoryBudget, bytesPerSecond: speed)
+    return WorkerCapacity(
+      worker: worker, memoryByteCount: hello.memoryBudget, bytesPerSecond: speed)
   }
 }
 

@@ -30,6 +30,26 @@ struct Candidate: Sendable {
 }
 
 extension SamplerWorkspace {
+  /// Copies the logits; what is not a number becomes minus infinity.
+  mutating func copy(_ source: Span<Float>) {
+    precondition(logits.count == source.count)
+    var copy = logits.mutableSpan
+    for id in source.indices {
+      let logit = source[id]
+      copy[id] = logit.isNaN ? -.infinity : min(logit, .greatestFiniteMagnitude)
+    }
+  }
+
+  /// Gives every token that is not in `mask` the logit minus infinity.
+  mutating func exclude(allBut mask: TokenMask) {
+    precondition(mask.count == logits.count)
+    var logits = logits.mutableSpan
+    for (index, word) in mask.words.enumerated() where word != .max {
+      for id in index * 64..<min(index * 64 + 64, mask.count)
+      where word >> UInt64(id & 63) & 1 == 0 { logits[id] = -.infinity }
+    }
+  }
+
   /// Fills `kept` with the `count` highest-ranking tokens, best first.
   ///
   /// Keeps a heap of the best so far with the worst of them on top; a typical token costs one

@@ -1,18 +1,26 @@
 public import DeepSeek
 public import Experts
+public import Kernels
 public import Tensors
-public import Tokenization
 
 /// A DeepSeek model together with its routed experts, as the engine sees it.
 public final class DeepSeekLanguageModel: LanguageModel {
   private let model: DeepSeekModel
   private let experts: (any ExpertBackend)?
   private var step = StepBatch()
+  /// Threads that the sampler may use between steps.
+  public let team: ThreadTeam?
 
   /// Joins a loaded model and its experts, local or remote; a dense model has none.
-  public init(_ model: DeepSeekModel, experts: (any ExpertBackend)?) {
+  ///
+  /// - Parameters:
+  ///   - model: The model without its experts.
+  ///   - experts: Its experts.
+  ///   - team: The threads that the model computes with, for the sampler to use between steps.
+  public init(_ model: DeepSeekModel, experts: (any ExpertBackend)?, team: ThreadTeam? = nil) {
     self.model = model
     self.experts = experts
+    self.team = team
   }
 
   /// Logits per row.
@@ -21,23 +29,32 @@ public final class DeepSeekLanguageModel: LanguageModel {
   public var contextLength: Int { model.configuration.contextLength }
   /// The most tokens that one `forward` takes.
   public var maxStepRows: Int { model.maxStepRows }
-
-  /// Makes room for a sequence; memory is taken as it grows.
-  public func makeCache(capacity: Int) throws -> KVCache {
-    try model.makeCache(capacity: capacity)
+  /// What one page of keys and values takes, in bytes.
+  public var bytesPerPage: Int {
+    let configuration = model.configuration
+    return 4 * configuration.layerCount * configuration.attention.cachedElementsPerPosition
+      * CountedPool.pageTokens
   }
 
-  /// Runs tokens that follow what `cache` holds.
-  public func forward(
-    _ tokens: Span<TokenID>, cache: KVCache, wanted: WantedLogits, logits: inout FloatMatrix
-  ) throws {
+  /// Makes room for the keys and values of `pageCount` pages; memory is taken as it is used.
+  public func makePool(pageCount: Int) throws -> CountedPool {
+    CountedPool(pageCount: pageCount) { [model] capacity in
+      try model.makeCache(capacity: capacity)
+    }
+  }
+
+  /// Runs tokens of any mix of sequences.
+  public func forward(_ batch: TokenBatch<CountedCache>, logits: inout FloatMatrix) throws {
     step.removeAll()
-    step.append(tokens, to: cache, wanted: wanted.ofSequence)
+    defer { step.removeAll() }
+    for part in batch.parts {
+      step.append(
+        batch.tokens.span.extracting(part.range), to: try part.cache.storage(),
+        wanted: part.wanted.ofSequence)
+    }
     try model.forward(step, experts: experts, logits: &logits)
   }
 }
-
-extension KVCache: SequenceCache {}
 
 extension WantedLogits {
   fileprivate var ofSequence: StepBatch.WantedLogits {

@@ -10,6 +10,20 @@ public enum InferenceError: Error, Sendable, Equatable {
   case invalidMaxTokens(Int)
   /// Prompt and answer together do not fit into the cache.
   case contextExceeded(promptTokens: Int, maxTokens: Int, context: Int)
+  /// More tokens than the cache of all sequences has room for.
+  case cacheTooSmall(tokens: Int, capacity: Int)
+  /// The cache of a sequence has no room for that many tokens.
+  case cacheFull(tokens: Int)
+  /// A field of the request is out of range; the text says what is allowed.
+  case invalidField(String, String)
+  /// A request with this id is running or remembered; attach to it.
+  case duplicateID(RequestID)
+  /// The request took longer than it was given.
+  case deadlineExceeded(Duration)
+  /// The constraint cannot be followed; the text says why.
+  case constraintFailed(String)
+  /// A request that must survive a crash cannot be written down; the text says why.
+  case journalFailed(String)
   /// As many requests wait as are allowed to.
   case queueFull(limit: Int)
   /// The engine has been told to stop.
@@ -34,6 +48,16 @@ extension InferenceError: CustomStringConvertible {
     case .contextExceeded(let prompt, let maxTokens, let context):
       "\(prompt) prompt tokens and up to \(maxTokens) new ones exceed the context of \(context)"
         + "; shorten the prompt, ask for fewer, or serve with a larger context"
+    case .cacheTooSmall(let tokens, let capacity):
+      "prompt and answer of \(tokens) tokens exceed the cache of \(capacity) for all requests;"
+        + " ask for fewer tokens, or serve with more cache memory"
+    case .cacheFull(let tokens): "the cache has no room for a sequence of \(tokens) tokens"
+    case .invalidField(let name, let problem): "\(name): \(problem)"
+    case .duplicateID(let id): "a request with the id \(id) exists; attach to it, or use another id"
+    case .deadlineExceeded(let limit):
+      "the request was not finished within \(limit); allow more time, or ask for fewer tokens"
+    case .constraintFailed(let reason): reason
+    case .journalFailed(let reason): reason
     case .queueFull(let limit): "\(limit) requests are already waiting; try again later"
     case .shuttingDown: "the server is shutting down; send the request elsewhere or later"
     case .unusableLogits: "the model gave no finite logit; check the model file"

@@ -22,3 +22,36 @@ public struct SampleableTokens: Sendable, Equatable {
     self.ranges = ranges
   }
 }
+
+extension SampleableTokens {
+  /// The id of the highest logit, the lowest id on ties; nil when none is above minus infinity.
+  ///
+  /// What is not a number counts as minus infinity. Reads every logit once, 16 at a time.
+  func highest(of logits: Span<Float>) -> Int? {
+    precondition(logits.count == vocabularySize)
+    let bytes = unsafe logits.bytes
+    var peak = -Float.infinity
+    for range in ranges {
+      var id = range.lowerBound
+      var lanes = SIMD16<Float>(repeating: peak)
+      while id + 16 <= range.upperBound {
+        let values = unsafe bytes.unsafeLoadUnaligned(
+          fromByteOffset: 4 * id, as: SIMD16<Float>.self)
+        lanes.replace(with: values, where: values .> lanes)
+        id += 16
+      }
+      peak = lanes.max()
+      while id < range.upperBound {
+        if logits[id] > peak { peak = logits[id] }
+        id += 1
+      }
+    }
+    guard peak > -.infinity else { return nil }
+    // Infinite and largest logits are one: they tie.
+    let threshold = min(peak, .greatestFiniteMagnitude)
+    for range in ranges {
+      for id in range where logits[id] >= threshold { return id }
+    }
+    return nil
+  }
+}

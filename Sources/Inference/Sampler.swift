@@ -18,7 +18,7 @@ public struct Sampler: Sendable {
   /// The seed of the draws: the request's own, or the one picked at random.
   public let seed: UInt64
 
-  private let tokens: SampleableTokens
+  let tokens: SampleableTokens
   private let biases: [(id: Int, bias: Float)]
   private var window: TokenWindow?
   private var generator: RandomGenerator
@@ -56,51 +56,48 @@ public struct Sampler: Sendable {
   ///
   /// - Parameters:
   ///   - logits: The model's logits, one per token of the vocabulary; only read.
+  ///   - mask: Which tokens may be chosen, applied after bias and penalties; nil: all.
   ///   - workspace: Buffers made for the same vocabulary.
   /// - Returns: The token's id.
   /// - Throws: `InferenceError.unusableLogits` when no token has a logit above minus infinity.
   public mutating func sample(
-    _ logits: Span<Float>, workspace: inout SamplerWorkspace
+    _ logits: Span<Float>, allowing mask: TokenMask? = nil,
+    workspace: inout SamplerWorkspace
   ) throws(InferenceError) -> TokenID {
-    adjust(logits, into: &workspace.logits)
-    guard let best = best(of: workspace.logits) else { throw .unusableLogits }
-    let choice =
-      parameters.temperature > 0 ? draw(peak: workspace.logits[best], from: &workspace) : best
+    precondition(logits.count == tokens.vocabularySize)
+    let choice: Int
+    if takesPlainPeak, mask == nil, let best = tokens.highest(of: logits) {
+      choice = best
+    } else {
+      adjust(logits, in: &workspace)
+      if let mask { workspace.exclude(allBut: mask) }
+      guard let best = tokens.highest(of: workspace.logits.span) else { throw .unusableLogits }
+      choice =
+        parameters.temperature > 0 ? draw(peak: workspace.logits[best], from: &workspace) : best
+    }
     let token = TokenID(truncatingIfNeeded: choice)
     window?.append(token)
     return token
   }
+
+  /// Whether the token is that of the highest logit as it is.
+  private var takesPlainPeak: Bool {
+    parameters.temperature == 0 && biases.isEmpty && window == nil
+  }
 }
 
 extension Sampler {
-  /// Copies the logits, then adds bias and penalties; what is not a number becomes -infinity.
-  private mutating func adjust(_ logits: Span<Float>, into copy: inout [Float]) {
-    precondition(logits.count == tokens.vocabularySize && copy.count == logits.count)
-    for id in 0..<logits.count {
-      let logit = logits[id]
-      copy[id] = logit.isNaN ? -.infinity : min(logit, .greatestFiniteMagnitude)
-    }
-    for (id, bias) in biases { copy[id] += bias }
+  /// Copies the logits, then adds bias and penalties.
+  private mutating func adjust(_ logits: Span<Float>, in workspace: inout SamplerWorkspace) {
+    workspace.copy(logits)
+    for (id, bias) in biases { workspace.logits[id] += bias }
     window?.forEachDistinct { id, count in
-      var logit = copy[id]
+      var logit = workspace.logits[id]
       let penalty = parameters.repetitionPenalty
       logit = logit <= 0 ? logit * penalty : logit / penalty
       logit -= Float(count) * parameters.frequencyPenalty + parameters.presencePenalty
-      copy[id] = logit
+      workspace.logits[id] = logit
     }
-  }
-
-  /// The id of the highest logit, the lowest id on ties; nil when all are minus infinity.
-  private func best(of logits: [Float]) -> Int? {
-    var best: Int?
-    var peak = -Float.infinity
-    for range in tokens.ranges {
-      for id in range where logits[id] > peak {
-        peak = logits[id]
-        best = id
-      }
-    }
-    return best
   }
 
   private mutating func draw(peak: Float, from workspace: inout SamplerWorkspace) -> Int {

@@ -7,6 +7,8 @@ import Tokenization
 struct SequenceState {
   /// The prompt, then the answer's tokens.
   private(set) var tokens: [TokenID]
+  /// Tokens of the prompt.
+  let promptCount: Int
   /// Set when nothing more is to be run.
   private(set) var finishReason: FinishReason?
   /// Tokens of the answer.
@@ -14,21 +16,34 @@ struct SequenceState {
 
   private let stopTokens: Set<TokenID>
   private let maxTokens: Int
+  private let topLogprobs: Int?
   private var sampler: Sampler
+  private var constraint: FollowedConstraint?
   private var decoder: StreamDecoder
   private var trimmer: PrefixTrimmer
   private var stopStrings: StopStrings
 
+  /// A token and what is to be told of it.
+  struct Choice: Sendable {
+    let token: TokenID
+    let logProbabilities: TokenLogProbabilities?
+  }
+
   /// Prepares for the first logits; `maxTokens` is at most what the context has room for.
   init(
-    _ request: GenerationRequest, maxTokens: Int, tokenizer: Tokenizer, tokens: SampleableTokens
+    _ request: GenerationRequest, maxTokens: Int, tokenizer: Tokenizer, tokens: SampleableTokens,
+    constraintWork: Int = EngineOptions.defaultConstraintWork
   ) throws(InferenceError) {
     self.maxTokens = maxTokens
     self.tokens = request.prompt
-    self.tokens.reserveCapacity(request.prompt.count + maxTokens)
+    promptCount = request.prompt.count
     stopTokens = request.stopTokens
+    topLogprobs = request.topLogprobs
     sampler = try Sampler(
       request.sampling, tokens: tokens, prompt: request.prompt, expected: maxTokens)
+    constraint = request.constraint.map {
+      FollowedConstraint($0, vocabularySize: tokens.vocabularySize, workPerToken: constraintWork)
+    }
     decoder = StreamDecoder(tokenizer)
     trimmer = PrefixTrimmer(request.answerPrefix)
     stopStrings = StopStrings(request.stopStrings)
@@ -36,15 +51,45 @@ struct SequenceState {
 
   var seed: UInt64 { sampler.seed }
 
-  /// Chooses the next token from one row of logits and tells what that makes certain.
-  mutating func take(
-    _ logits: borrowing FloatMatrix, row: Int, workspace: inout SamplerWorkspace,
-    emit: (GenerationEvent) -> Void
-  ) throws(InferenceError) {
-    let token = try sampler.sample(logits.row(row), workspace: &workspace)
+  /// Chooses the next token from its logits; `take` has to follow.
+  mutating func choose(
+    _ logits: borrowing FloatMatrix, row: Int, workspace: inout SamplerWorkspace
+  ) throws(InferenceError) -> Choice {
+    let logits = logits.row(row)
+    let token: TokenID
+    if constraint != nil {
+      token = try chooseAllowed(logits, workspace: &workspace)
+    } else {
+      token = try sampler.sample(logits, workspace: &workspace)
+    }
+    let probabilities = topLogprobs.map {
+      sampler.logProbabilities(of: token, top: $0, logits, workspace: &workspace)
+    }
+    return Choice(token: token, logProbabilities: probabilities)
+  }
+
+  private mutating func chooseAllowed(
+    _ logits: Span<Float>, workspace: inout SamplerWorkspace
+  ) throws(InferenceError) -> TokenID {
+    guard let mask = try constraint?.nextMask() else { throw .unusableLogits }
+    let token: TokenID
+    do {
+      token = try sampler.sample(logits, allowing: mask, workspace: &workspace)
+    } catch .unusableLogits {
+      throw .constraintFailed(
+        "no token of the model continues the answer in the response format; change its schema")
+    }
+    if !stopTokens.contains(token) { try constraint?.accept(token) }
+    return token
+  }
+
+  /// Adds a token that has been chosen and tells what that makes certain.
+  mutating func take(_ choice: Choice, emit: (GenerationEvent) -> Void) {
+    let token = choice.token
     guard !stopTokens.contains(token) else { return finish(.stop, emit: emit) }
     tokens.append(token)
     outputCount += 1
+    if let probabilities = choice.logProbabilities { emit(.logProbabilities(probabilities)) }
     emit(.token(token))
     let (text, stopped) = stopStrings.append(trimmer.append(decoder.append(token)))
     if !text.isEmpty { emit(.text(text)) }
@@ -62,5 +107,38 @@ struct SequenceState {
     let (text, stopped) = stopStrings.append(end)
     let rest = stopped ? text : text + stopStrings.finish()
     if !rest.isEmpty { emit(.text(rest)) }
+  }
+}
+
+/// A constraint on its way through an answer, with its mask and its budget.
+private struct FollowedConstraint {
+  private var constraint: any TokenConstraint
+  private var mask: TokenMask  // (vocabulary)
+  private let workPerToken: Int
+
+  init(_ constraint: any TokenConstraint, vocabularySize: Int, workPerToken: Int) {
+    self.constraint = constraint
+    self.workPerToken = workPerToken
+    mask = TokenMask(count: vocabularySize)
+  }
+
+  mutating func nextMask() throws(InferenceError) -> TokenMask {
+    let count = mask.count
+    mask.removeAll()
+    var budget = ConstraintBudget(workPerToken)
+    do {
+      try constraint.allowNext(in: &mask, budget: &budget)
+    } catch { throw .constraintFailed(error.description) }
+    guard mask.count == count else {
+      throw .constraintFailed("the response format was prepared for another vocabulary")
+    }
+    return mask
+  }
+
+  mutating func accept(_ token: TokenID) throws(InferenceError) {
+    var budget = ConstraintBudget(workPerToken)
+    do {
+      try constraint.accept(token, budget: &budget)
+    } catch { throw .constraintFailed(error.description) }
   }
 }

@@ -66,7 +66,8 @@ public final class TextGenerator<Model: LanguageModel> {
     let prefilled = ContinuousClock.now
     if cached.count < request.prompt.count { state.finish(.cancelled, emit: onEvent) }
     while state.finishReason == nil {
-      try state.take(logits, row: 0, workspace: &workspace, emit: onEvent)
+      let choice = try state.choose(logits, row: 0, workspace: &workspace)
+      state.take(choice, emit: onEvent)
       guard state.finishReason == nil else { break }
       guard !isCancelled() else { state.finish(.cancelled, emit: onEvent); break }
       try run(state.tokens, state.tokens.count - 1..<state.tokens.count, wanted: .last)

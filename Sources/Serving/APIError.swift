@@ -41,6 +41,15 @@ extension APIError {
       case .invalidSampling(let name, _): .invalid(message, param: name.rawValue)
       case .emptyPrompt, .unknownToken: .invalid(message, param: "prompt")
       case .invalidMaxTokens: .invalid(message, param: "max_tokens")
+      case .invalidField(let name, _): .invalid(message, param: name)
+      case .duplicateID: .invalid(message, param: "id", code: "duplicate_id", status: .conflict)
+      case .constraintFailed: .invalid(message, param: "response_format")
+      case .cacheTooSmall, .cacheFull:
+        .invalid(message, param: nil, code: "context_length_exceeded")
+      case .deadlineExceeded:
+        .unavailable(message, status: .gatewayTimeout, code: "deadline_exceeded")
+      case .journalFailed:
+        .unavailable(message, code: "journal_failed", retryAfterSeconds: 30)
       case .contextExceeded: .invalid(message, param: nil, code: "context_length_exceeded")
       case .queueFull:
         .unavailable(

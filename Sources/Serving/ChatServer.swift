@@ -11,7 +11,8 @@ public import Tokenization
 /// The OpenAI-compatible HTTP face of an engine.
 ///
 /// Routes: `POST /v1/chat/completions`, `POST /v1/completions`, `GET /v1/models`,
-/// `GET /v1/models/{model}`, `GET /health`.
+/// `GET /v1/models/{model}`, `GET /health`; for operators `GET /metrics`, `GET /cluster`, and the page
+/// at `GET /`.
 public struct ChatServer: Sendable {
   /// Where the server listens and what it says about itself.
   public struct Options: Sendable {
@@ -31,6 +32,18 @@ public struct ChatServer: Sendable {
     public var maximumBodyBytes = 4 << 20
     /// The most open connections.
     public var maximumConnections = 1024
+    /// Who may ask; nil lets everybody in.
+    public var keys: KeyRing?
+    /// The names by which the server may be asked; nil takes any.
+    public var hostNames: Set<String>?
+    /// The certificate; nil serves without TLS.
+    public var tls: ServerTLS?
+    /// The files of the page at `/`; nil has none.
+    public var page: PageFiles?
+    /// The version of the program.
+    public var version = ""
+    /// Draws the workers; nil where there are no routed experts.
+    public var cluster: (@Sendable () -> ClusterPicture)?
 
     /// Loopback, port 8080, everything else as OpenAI's API has it.
     public init(modelName: String) {
@@ -42,6 +55,8 @@ public struct ChatServer: Sendable {
   let tokenizer: Tokenizer
   let options: Options
   package let logger: Logger
+  let figures = ServerFigures()
+  let startedAt = Date()
 
   /// Joins the parts; nothing listens yet.
   ///
@@ -49,7 +64,7 @@ public struct ChatServer: Sendable {
   ///   - engine: Runs the requests; its owner shuts it down after the application has ended.
   ///   - tokenizer: The model's own.
   ///   - options: Address, names and limits.
-  ///   - logger: Gets refusals at debug level; prompts and answers are never logged.
+  ///   - logger: Gets a line for each request; prompts and answers are never logged.
   public init(engine: Engine, tokenizer: Tokenizer, options: Options, logger: Logger) {
     self.engine = engine
     self.tokenizer = tokenizer
@@ -64,24 +79,30 @@ public struct ChatServer: Sendable {
   public func application(
     onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
   ) -> some ApplicationProtocol {
-    Application(
+    // The framework's own lines are of no use to an operator unless something is wrong.
+    var quiet = logger
+    quiet.logLevel = max(logger.logLevel, .warning)
+    return Application(
       router: router(),
       server: .http1(
         configuration: .init(
           additionalChannelHandlers: [ClientWatch()], idleTimeout: .seconds(60),
           httpDecoderConfiguration: .init(
-            maxHeaderFieldSize: 32 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))),
+            maxHeaderFieldSize: 32 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))
+      ).secured(by: options.tls),
       configuration: ApplicationConfiguration(
         address: .hostname(options.host, port: options.port), serverName: "conclave",
         availableConnectionsDelegate: MaximumAvailableConnections(
-          options.maximumConnections, logger: logger)),
+          options.maximumConnections, logger: quiet)),
       onServerRunning: { await onRunning($0.localAddress?.port ?? 0) },
-      logger: logger)
+      logger: quiet)
   }
 
-  private func router() -> Router<ServingContext> {
+  /// Every route, behind what every request passes.
+  func router() -> Router<ServingContext> {
     let router = Router(context: ServingContext.self)
-    router.add(middleware: ErrorMiddleware())
+    addMiddleware(to: router)
+    addOperatorRoutes(to: router)
     router.get("health") { _, _ in Response.json(["status": "ok"]) }
     router.get("v1/models") { _, _ in Response.json(ModelList(data: [model])) }
     router.get("v1/models/:model") { _, context in
@@ -139,28 +160,33 @@ extension ChatServer {
     _ kind: AnswerKind, prompt: [TokenID], answerPrefix: String = "", _ fields: GenerationFields,
     _ context: ServingContext
   ) async throws -> Response {
-    let generation = try engine.submit(
-      GenerationRequest(
-        prompt: prompt, maxTokens: fields.maxTokens, sampling: fields.sampling,
-        stopStrings: fields.stopStrings,
-        stopTokens: fields.ignoresEndOfText ? [] : tokenizer.stopTokens,
-        answerPrefix: answerPrefix))
+    var request = GenerationRequest(
+      prompt: prompt, maxTokens: fields.maxTokens, sampling: fields.sampling,
+      stopStrings: fields.stopStrings,
+      stopTokens: fields.ignoresEndOfText ? [] : tokenizer.stopTokens, answerPrefix: answerPrefix)
+    request.belong(to: context.caller)
+    let generation = try engine.submit(request)
+    let watch = figures.watch(promptTokens: prompt.count, account: context.caller.account)
     let format = AnswerFormat(kind, model: options.modelName, fingerprint: options.fingerprint)
     if fields.streams {
-      let stream = EventStream(format: format, includesUsage: fields.includesUsage)
+      let stream = EventStream(
+        format: format, includesUsage: fields.includesUsage, watch: watch)
       return stream.response(generation, client: context.client)
     }
     let (text, summary) = try await context.client.cancelling(generation) {
-      try await collect(generation)
+      try await collect(generation, watch)
     }
     return Response.json(format.whole(text, summary))
   }
 
-  private func collect(_ generation: Generation) async throws -> (String, GenerationSummary) {
+  private func collect(
+    _ generation: Generation, _ watch: GenerationWatch
+  ) async throws -> (String, GenerationSummary) {
     var text = ""
     for try await event in generation.events {
+      watch.take(event)
       switch event {
-      case .token: break
+      case .token, .logProbabilities: break
       case .text(let more): text += more
       case .finished(let summary) where summary.finishReason != .cancelled: return (text, summary)
       case .finished: break

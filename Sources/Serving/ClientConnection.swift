@@ -8,6 +8,7 @@ import Synchronization
 struct ServingContext: RequestContext {
   var coreContext: CoreRequestContextStorage
   let client: ClientConnection
+  let caller = Caller()
 
   init(source: ApplicationRequestContextSource) {
     coreContext = CoreRequestContextStorage(source: source)
@@ -22,6 +23,9 @@ struct ClientConnection: Sendable {
   init(channel: any Channel) {
     self.channel = channel
   }
+
+  /// Where the client is, without its port; "" where that is not known.
+  var address: String { channel.remoteAddress?.ipAddress ?? "" }
 
   /// Runs `body` and cancels `generation` as soon as the client goes away.
   func cancelling<Value>(

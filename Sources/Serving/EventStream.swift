@@ -6,6 +6,7 @@ import NIOCore
 struct EventStream: Sendable {
   let format: AnswerFormat
   let includesUsage: Bool
+  let watch: GenerationWatch
 
   /// The response, whose body is written while the engine works.
   func response(_ generation: Generation, client: ClientConnection) -> Response {
@@ -27,8 +28,9 @@ struct EventStream: Sendable {
     do {
       var isComplete = false
       for try await event in generation.events {
+        watch.take(event)
         switch event {
-        case .token: break
+        case .token, .logProbabilities: break
         case .text(let text): try await send(format.part(text), to: &writer)
         case .finished(let summary):
           guard summary.finishReason != .cancelled else { throw InferenceError.shuttingDown }

@@ -30,6 +30,7 @@ final class ComputeThread: Sendable {
   private let context: TransportContext
   private let kernels: Kernels
   private let source: Source
+  private let held: HeldExperts
   private let status: WorkerStatus
   private let logger: Logger
   private let flag = StopFlag()
@@ -38,12 +39,13 @@ final class ComputeThread: Sendable {
   /// Starts the thread.
   init(
     _ work: Work, context: TransportContext, kernels: Kernels, source: Source,
-    status: WorkerStatus, logger: Logger
+    held: HeldExperts, status: WorkerStatus, logger: Logger
   ) {
     self.work = work
     self.context = context
     self.kernels = kernels
     self.source = source
+    self.held = held
     self.status = status
     self.logger = logger
     let thread = Thread { [self] in
@@ -66,6 +68,7 @@ final class ComputeThread: Sendable {
   private func run() {
     do {
       let bank = try work.geometry.map(load)
+      defer { if let bank { held.keep(bank, of: work.model) } }
       var server = try DataServer(work, context: context, bank: bank, kernels: kernels)
       try server.attach(while: { !flag.isRaised })
       status.serving()
@@ -77,9 +80,14 @@ final class ComputeThread: Sendable {
 
   private func load(_ geometry: ExpertGeometry) throws -> ExpertBank {
     status.assigned(groups: work.units.count)
-    let bank = ExpertBank(geometry: geometry)
+    let bank = takeBank(geometry)
+    let missing = work.units.filter { !bank.holds($0.layer, $0.group) }
+    let keptCount = work.units.count - missing.count
+    status.loaded(groups: keptCount, residentBytes: bank.residentByteCount)
+    if keptCount > 0 { logger.notice("Kept \(keptCount) expert groups in memory") }
+    guard !missing.isEmpty else { return bank }
     let source = try openSource(geometry)
-    for (index, unit) in work.units.enumerated() {
+    for (index, unit) in missing.enumerated() {
       if flag.isRaised { throw WorkerError.assignment("loading was ended") }
       guard geometry.shape.contains(unit.layer), geometry.shape.contains(unit.group) else {
         throw WorkerError.assignment(
@@ -88,7 +96,22 @@ final class ComputeThread: Sendable {
       status.begin()
       try bank.load(unit.layer, unit.group, from: source, kernels: kernels)
       status.end()
-      status.loaded(groups: index + 1, residentBytes: bank.residentByteCount)
+      status.loaded(groups: keptCount + index + 1, residentBytes: bank.residentByteCount)
+    }
+    return bank
+  }
+
+  /// What is still in memory of the same model, without groups that others hold now; else nothing.
+  private func takeBank(_ geometry: ExpertGeometry) -> ExpertBank {
+    guard let bank = held.take(model: work.model, geometry: geometry) else {
+      return ExpertBank(geometry: geometry)
+    }
+    let wanted = Set(work.units)
+    for layer in geometry.layers {
+      for group in geometry.groups
+      where !wanted.contains(PlacementUnit(layer: layer, group: group)) {
+        bank.unload(layer, group)
+      }
     }
     return bank
   }

@@ -21,14 +21,18 @@ public final class WorkerDaemon: Sendable {
 
   /// Serves until `stop`, a coordinator's shutdown, or the end of the parent process.
   ///
-  /// Without a coordinator it waits and says so; a coordinator that goes away is waited for again.
+  /// Without a coordinator it waits and says so; a coordinator that goes away is waited for again,
+  /// with the experts still in memory.
   /// - Throws: `WorkerError.refused` when this worker cannot be part of that cluster.
   public func run() throws {
     if options.endsWithStandardInput { ParentWatch.start { [self] in stop() } }
     let bandwidth = options.measuresBandwidth ? MemoryBandwidth.measure() : 0
     let context = try TransportContext()
+    let held = HeldExperts()
     while !isStopped.load(ordering: .relaxed) {
-      let session = try WorkerSession(context, options, memoryBandwidth: bandwidth) { [self] in
+      let session = try WorkerSession(
+        context, options, held: held, memoryBandwidth: bandwidth
+      ) { [self] in
         isStopped.load(ordering: .relaxed)
       }
       switch try session.run() {

@@ -15,6 +15,7 @@ final class WorkerSession {
   }
 
   private let options: WorkerOptions
+  private let held: HeldExperts
   private let context: TransportContext
   private let isStopped: @Sendable () -> Bool
   private let incarnation = Incarnation.random()
@@ -33,10 +34,11 @@ final class WorkerSession {
   private var nextNote = MonotonicTime.now + .seconds(1)
 
   init(
-    _ context: TransportContext, _ options: WorkerOptions, memoryBandwidth: Int,
-    isStopped: @escaping @Sendable () -> Bool
+    _ context: TransportContext, _ options: WorkerOptions, held: HeldExperts,
+    memoryBandwidth: Int, isStopped: @escaping @Sendable () -> Bool
   ) throws {
     self.options = options
+    self.held = held
     self.context = context
     self.isStopped = isStopped
     hello = Hello(
@@ -140,6 +142,11 @@ final class WorkerSession {
     guard refusal.isTemporary else {
       throw WorkerError.refused(by: options.join, text: refusal.text)
     }
+    // A coordinator that has started again knows nobody; nothing speaks against joining at once.
+    if refusal.reason == .unknown, welcome != nil {
+      options.logger.notice("The coordinator at \(options.join) has started again")
+      return .rejoin(after: .zero)
+    }
     options.logger.notice("Not taken now: \(refusal.text)")
     return .rejoin(after: options.retryPause)
   }
@@ -152,10 +159,10 @@ final class WorkerSession {
       model: welcome.modelDigest, endpoint: dataEndpoint(port: welcome.dataPort))
     let source = try self.source(for: assignment, welcome)
     options.logger.notice(
-      "Loading \(assignment.units.count) expert groups\(origin(assignment.origin))")
+      "To hold \(assignment.units.count) expert groups\(origin(assignment.origin))")
     compute = ComputeThread(
-      work, context: context, kernels: options.kernels, source: source, status: status,
-      logger: options.logger)
+      work, context: context, kernels: options.kernels, source: source, held: held,
+      status: status, logger: options.logger)
   }
 
   private func origin(_ origin: Assignment.Origin) -> String {

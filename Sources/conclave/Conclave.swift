@@ -16,7 +16,9 @@ struct Conclave: AsyncParsableCommand {
       CommandGroup(name: "Start here:", subcommands: [Demo.self]),
       CommandGroup(
         name: "Run a model:",
-        subcommands: [Generate.self, Chat.self, Serve.self, WorkerCommand.self]),
+        subcommands: [
+          Generate.self, Chat.self, Serve.self, WorkerCommand.self, KeysCommand.self,
+        ]),
       CommandGroup(
         name: "Look inside:",
         subcommands: [Inspect.self, Tokenize.self, Logits.self, Perplexity.self]),
@@ -27,8 +29,9 @@ struct Conclave: AsyncParsableCommand {
 
   /// Parses the arguments, runs the command and ends the process with its status.
   static func main() async {
-    let arguments = Array(CommandLine.arguments.dropFirst())
+    var arguments = Array(CommandLine.arguments.dropFirst())
     do {
+      arguments = try ConfigurationFile.expand(arguments, of: Serve.self)
       var command = try parseAsRoot(arguments)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()

@@ -97,7 +97,7 @@ extension TextGenerator {
   @Test func engineAndGeneratorAgree() async throws {
     let question = "User: What is 551 + 56?\n\nAssistant:"
     let expected = try generator().answer(question)
-    let engine = Engine(try generator())
+    let engine = try Engine(generator())
     let request = GenerationRequest(
       prompt: demoTokenizer.encode(question, specials: true, addBOS: true),
       stopTokens: demoTokenizer.stopTokens)

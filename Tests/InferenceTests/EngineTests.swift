@@ -3,14 +3,18 @@ import Testing
 import Tokenization
 
 private func engine(
-  _ answer: String, margin: Float = 20, queueLimit: Int = 256,
+  _ answer: String, margin: Float = 20, queueLimit: Int = 256, maxSequences: Int = 64,
   log: ScriptedModel.Log = ScriptedModel.Log(),
   beforeStep: @escaping @Sendable (Int) throws -> Void = { _ in }
 ) throws -> Engine {
   let model = ScriptedModel(
     answer: tokens(answer), tokenizer: demoTokenizer, margin: margin, log: log,
     beforeStep: beforeStep)
-  return Engine(try TextGenerator(model, tokenizer: demoTokenizer), queueLimit: queueLimit)
+  var options = EngineOptions()
+  options.queueLimit = queueLimit
+  options.maxSequences = maxSequences
+  options.usesPrefixCache = false
+  return try Engine(model, tokenizer: demoTokenizer, options: options)
 }
 
 private func request(_ prompt: String = "Hello") -> GenerationRequest {
@@ -27,7 +31,7 @@ private func result(
     switch event {
     case .text(let more): text += more
     case .finished(let last): summary = last
-    case .token: break
+    case .token, .logProbabilities: break
     }
   }
   return (text, summary)
@@ -43,10 +47,13 @@ private func result(
   @Test func requestsRunInOrder() async throws {
     let log = ScriptedModel.Log()
     let gate = Gate()
-    let engine = try engine("x", log: log) { step in if step == 0 { gate.pass() } }
+    let engine = try engine("x", maxSequences: 1, log: log) { step in
+      if step == 0 { gate.pass() }
+    }
     let prompts = (1...20).map { "prompt \($0)" }
-    let generations = try prompts.map { try engine.submit(request($0)) }
+    var generations = [try engine.submit(request(prompts[0]))]
     await gate.waitForArrival()
+    for prompt in prompts.dropFirst() { generations.append(try engine.submit(request(prompt))) }
     #expect(engine.waitingCount == 19)
     gate.open()
     for generation in generations {
@@ -161,8 +168,8 @@ private func result(
     let gate = Gate()
     let engine = try engine("one two") { step in if step == 0 { gate.pass() } }
     let running = try engine.submit(request())
-    let waiting = try engine.submit(request())
     await gate.waitForArrival()
+    let waiting = try engine.submit(request())
     engine.shutdown(cancelling: true)
     await #expect(throws: InferenceError.shuttingDown) { try await result(of: waiting) }
     gate.open()

@@ -7,25 +7,13 @@ import Tokenization
 
 /// A model that answers every prompt with the same tokens, then with its stop token for ever.
 final class ScriptedModel: LanguageModel {
-  final class Cache: SequenceCache {
-    var tokens: [TokenID] = []
-    var answered = 0
-
-    var length: Int { tokens.count }
-
-    func truncate(to length: Int) {
-      tokens.removeSubrange(length...)
-      answered = 0
-    }
-  }
-
   /// What a test wants to know of the steps.
   final class Log: Sendable {
     private let steps = Mutex<[[TokenID]]>([])
 
     func append(_ tokens: [TokenID]) { steps.withLock { $0.append(tokens) } }
 
-    /// The tokens of every step.
+    /// The tokens of every step, sequence by sequence.
     var all: [[TokenID]] { steps.withLock { $0 } }
   }
 
@@ -56,26 +44,40 @@ final class ScriptedModel: LanguageModel {
     self.beforeStep = beforeStep
   }
 
-  func makeCache(capacity: Int) -> Cache { Cache() }
+  var bytesPerPage: Int { 1024 }
 
-  func forward(
-    _ tokens: Span<TokenID>, cache: Cache, wanted: WantedLogits, logits: inout FloatMatrix
-  ) throws {
-    let tokens = tokens.indices.map { tokens[$0] }
-    precondition(!tokens.isEmpty && tokens.count <= maxStepRows)
+  func makePool(pageCount: Int) -> ScriptedPool { ScriptedPool(pageCount: pageCount) }
+
+  func forward(_ step: TokenBatch<ScriptedCache>, logits: inout FloatMatrix) throws {
+    precondition(!step.tokens.isEmpty && step.tokens.count <= maxStepRows)
     stepCount += 1
     try beforeStep(stepCount - 1)
-    log.append(tokens)
-    cache.tokens += tokens
-    switch wanted {
-    case .none: break
-    case .last:
-      let next = cache.answered < answer.count ? answer[cache.answered] : stop
-      cache.answered += 1
-      favour(next, in: &logits, row: 0)
-    case .all:
-      for row in tokens.indices { favour(tokens[row], in: &logits, row: row) }
+    var row = 0
+    for part in step.parts {
+      let tokens = Array(step.tokens[part.range])
+      log.append(tokens)
+      part.cache.append(tokens)
+      switch part.wanted {
+      case .none: break
+      case .last:
+        favour(next(after: part.cache.tokens), in: &logits, row: row)
+        row += 1
+      case .all:
+        for token in tokens {
+          favour(token, in: &logits, row: row)
+          row += 1
+        }
+      }
     }
+  }
+
+  /// The token of the answer after the longest beginning of it with which the sequence ends.
+  private func next(after tokens: [TokenID]) -> TokenID {
+    let given = (0...min(answer.count, tokens.count)).last {
+      tokens.suffix($0) == answer.prefix($0)
+    }
+    guard let given, given < answer.count else { return stop }
+    return answer[given]
   }
 
   /// Gives padding the highest logit of all, which must not matter.

@@ -33,7 +33,7 @@ private struct StepFailure: Error, CustomStringConvertible {
       case .text(let more):
         #expect(!more.isEmpty)
         text += more
-      case .finished: break
+      case .finished, .logProbabilities: break
       }
     }
     #expect(last == .finished(summary))
@@ -100,7 +100,7 @@ private struct StepFailure: Error, CustomStringConvertible {
     ("abcd", "abc", "d"), ("abd", "abc", "abd"), ("ab", "abc", "ab"), ("abc", "abc", ""),
   ])
   func aPrefixIsTakenOff(answer: String, prefix: String, expected: String) throws {
-    var request = request()
+    var request = request("Say it")
     request.answerPrefix = prefix
     #expect(try run(request, on: generator(answer)).text == expected)
   }

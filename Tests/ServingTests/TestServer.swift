@@ -21,7 +21,7 @@ func server(
   options.fingerprint = "fp-1"
   options.maximumBodyBytes = maximumBodyBytes
   return ChatServer(
-    engine: Engine(try TextGenerator(model, tokenizer: demoTokenizer)), tokenizer: demoTokenizer,
+    engine: try Engine(TextGenerator(model, tokenizer: demoTokenizer)), tokenizer: demoTokenizer,
     options: options, logger: Logger(label: "test"))
 }
 

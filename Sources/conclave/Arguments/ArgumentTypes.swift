@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Kernels
+public import Serving
 public import Synthesis
 public import Tokenization
 
@@ -7,6 +8,7 @@ public import Tokenization
 
 extension KernelVariant: ExpressibleByArgument {}
 extension ChatFormat: ExpressibleByArgument {}
+extension APIKey.Priority: ExpressibleByArgument {}
 extension Quantization: ExpressibleByArgument {}
 
 extension Geometry: ExpressibleByArgument {

@@ -5,7 +5,17 @@ struct HTTPAddress: ExpressibleByArgument, CustomStringConvertible {
   let host: String
   let port: Int
 
-  var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  var description: String { withPort(port) }
+
+  /// The same host with another port, as it stands in a URL.
+  func withPort(_ port: Int) -> String {
+    host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+  }
+
+  /// Whether only this machine reaches it.
+  var isLoopback: Bool {
+    host == "localhost" || host == "::1" || host.wholeMatch(of: /127(\.\d{1,3}){3}/) != nil
+  }
 
   /// Nil unless the text is a host, a colon and a port; IPv6 hosts stand in brackets.
   init?(argument: String) {

@@ -5,14 +5,18 @@ import Tokenization
 /// A conversation in the terminal.
 struct Chat: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Holds a conversation.",
+    abstract: "Holds a conversation, with a model here or with a server.",
+    usage: """
+      conclave chat <model> [<options>]
+      conclave chat --server <url> [--key-file <file>] [<options>]
+      """,
     discussion: """
       One line is one message. \(ChatLine.explanation) Ctrl-C ends the answer that is being written; at \
       the prompt it ends the conversation, as the end of the input does.
       """)
 
   @Argument(help: "A GGUF file or a Hugging Face folder.")
-  var model: String
+  var model: String?
 
   @Option(help: ArgumentHelp("What the model is told first.", valueName: "text"))
   var system: String?
@@ -23,6 +27,7 @@ struct Chat: ParsableCommand {
       "The format, instead of the one that the model asks for.", valueName: "format"))
   var chatFormat: ChatFormat?
 
+  @OptionGroup(title: "Server") var serverArguments: ServerArguments
   @OptionGroup(title: "Sampling") var samplingArguments: SamplingArguments
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
@@ -31,13 +36,26 @@ struct Chat: ParsableCommand {
   /// Varied enough for conversation; the makers of the V2 models recommend it.
   static let defaultTemperature: Float = 0.3
 
+  mutating func validate() throws {
+    guard (model == nil) != (serverArguments.server == nil) else {
+      throw ValidationError(
+        model == nil
+          ? "Missing expected argument '<model>', or --server"
+          : "a model and --server exclude each other; give one of them")
+    }
+  }
+
   func run() throws {
+    if let address = try serverArguments.address() {
+      let partner = try ServerPartner(address, arguments: samplingArguments)
+      return try Conversation(with: partner, system: system).run()
+    }
+    guard let model else { return }
     try ModelSession.withSession(
       model, modelArguments, clusterArguments, computeArguments
     ) { session in
-      let conversation = try Conversation(
-        session, format: chatFormat, system: system, arguments: samplingArguments)
-      try conversation.run()
+      let partner = try ModelPartner(session, format: chatFormat, arguments: samplingArguments)
+      try Conversation(with: partner, system: system).run()
     }
   }
 }

@@ -5,20 +5,35 @@ import Logging
 import ServiceLifecycle
 import Serving
 import Tokenization
-import UnixSignals
 
 /// The coordinator with the HTTP API.
 struct Serve: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Serves the OpenAI-compatible HTTP API.",
+    abstract: "Serves the OpenAI-compatible HTTP API, and a web page at /.",
+    usage: """
+      conclave serve <model> [--http <host:port>] [<options>]
+      conclave serve --config <file>
+      """,
     discussion: """
-      Routes: POST /v1/chat/completions and /v1/completions, GET /v1/models and /health. Requests \
-      run one after another. Ctrl-C or SIGTERM completes the requests under way and ends. The API \
-      has no keys yet: leave it on loopback, or behind something that has.
+      On this machine, for yourself:
+        conclave serve model.gguf
+
+      For others, with keys, encrypted, over four machines:
+        conclave keys api new alice --file keys --requests-per-minute 60
+        conclave serve model.gguf --http 0.0.0.0:8443 --keys keys --tls-certificate chain.pem \\
+          --tls-key key.pem --listen tcp://0.0.0.0:7400 --expect 4
+
+      Any OpenAI client works with the base URL http://HOST:PORT/v1. /health tells whether the \
+      process lives, /metrics is for Prometheus, / is a chat and a live view of the cluster. \
+      SIGTERM and Ctrl-C complete the requests under way and end; a second one ends at once. \
+      SIGHUP reads the keys again.
       """)
 
   @Argument(help: "A GGUF file or a Hugging Face folder.")
-  var model: String
+  var model: String?
+
+  @Option(name: .customLong("model"), help: .hidden)
+  var modelOption: String?
 
   @Option(help: ArgumentHelp("Where to listen.", valueName: "host:port"))
   var http = "127.0.0.1:8080"
@@ -29,50 +44,111 @@ struct Serve: AsyncParsableCommand {
   var name: String?
 
   @Option(
+    help: ArgumentHelp(
+      "A YAML file with any of these options, one `name: value` a line, and `model`. The command "
+        + "line wins.", valueName: "file"))
+  var config: String?  // read before the arguments are parsed: see `ConfigurationFile`
+
+  @Option(
     name: .customLong("chat-format"),
     help: ArgumentHelp(
       "The format, instead of the one that the model asks for.", valueName: "format"))
   var chatFormat: ChatFormat?
 
+  @Option(
+    name: .customLong("drain-timeout"),
+    help: ArgumentHelp(
+      "Seconds that requests under way have when the server is told to end.", valueName: "seconds"))
+  var drainTimeout = 30.0
+
+  @Flag(name: .customLong("no-page"), help: "Serve the API only, without the web page.")
+  var hasNoPage = false
+
+  @OptionGroup(title: "Access") var accessArguments: AccessArguments
+  @OptionGroup(title: "Requests") var engineArguments: EngineArguments
+  @OptionGroup(title: "Logs") var logArguments: LogArguments
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
   mutating func validate() throws {
-    guard HTTPAddress(argument: http) != nil else {
+    guard model ?? modelOption != nil else {
+      throw ValidationError("Missing expected argument '<model>'")
+    }
+    guard let address = HTTPAddress(argument: http) else {
       throw ValidationError("--http must look like HOST:PORT, not \(http)")
     }
+    guard (0...86_400).contains(drainTimeout) else {
+      throw ValidationError(
+        "--drain-timeout must be from 0 to 86400 seconds, not \(drainTimeout)")
+    }
+    try accessArguments.check(address)
   }
 
   func run() async throws {
-    guard let address = HTTPAddress(argument: http) else { return }
-    let session = try ModelSession(model, modelArguments, clusterArguments, computeArguments)
-    defer { session.close() }
+    guard let model = model ?? modelOption, let address = HTTPAddress(argument: http) else {
+      return
+    }
+    let logger = logArguments.makeLogger()
     var options = ChatServer.Options(modelName: name ?? Self.name(of: model))
     options.host = address.host
     options.port = address.port
     options.chatFormat = chatFormat
-    options.fingerprint = session.fingerprint
-    // The session does not run the model itself, so that it is the engine's alone.
-    nonisolated(unsafe) let generator = try session.makeGenerator()
-    let engine = unsafe Engine(generator)
-    let server = ChatServer(
-      engine: engine, tokenizer: try session.tokenizer(), options: options, logger: Logger.command()
-    )
-    let application = server.application { port in
-      Terminal.note("listening on http://\(address.host):\(port)")
+    options.version = Conclave.configuration.version
+    options.page = hasNoPage ? nil : PageFolder.page()
+    // Before the model is loaded: what is wrong with a file shall show at once.
+    try accessArguments.apply(to: &options, at: address, logger: logger)
+    if options.tls == nil, !address.isLoopback {
+      logger.warning("Keys and texts cross the network readable; --tls-certificate encrypts them")
     }
-    let services = ServiceGroup(
-      services: [application], gracefulShutdownSignals: [.sigint, .sigterm],
-      logger: Logger.command())
-    do {
-      try await services.run()
-    } catch {
-      engine.shutdown(cancelling: true)
+    ServiceNotice.status("Loading the model")
+    let session = try ModelSession(
+      model, modelArguments, clusterArguments, computeArguments, observesExperts: true)
+    defer { session.close() }
+    options.fingerprint = session.fingerprint
+    let painter = ClusterPainter(session)
+    if session.expertUse != nil || session.cluster != nil {
+      options.cluster = { painter.picture() }
+    }
+    try await serve(session, options, address, logger)
+  }
+
+  private func serve(
+    _ session: ModelSession, _ options: ChatServer.Options, _ address: HTTPAddress, _ logger: Logger
+  ) async throws {
+    let engine = try session.makeEngine(engineArguments.options)
+    let server = ChatServer(
+      engine: engine, tokenizer: try session.tokenizer(), options: options, logger: logger)
+    let scheme = options.tls == nil ? "http" : "https"
+    let application = server.application { port in
+      Terminal.note("listening on \(scheme)://\(address.withPort(port))")
+      ServiceNotice.ready()
+    }
+    var configuration = ServiceGroupConfiguration(services: [application], logger: .command())
+    configuration.maximumGracefulShutdownDuration = .seconds(drainTimeout)
+    let services = ServiceGroup(configuration: configuration)
+    let signals = ServerSignals {
+      ServiceNotice.stopping()
+      Task { await services.triggerGracefulShutdown() }
+      Task {
+        // A moment before the services are cancelled: who is still there then is cut off.
+        try await Task.sleep(for: .seconds(drainTimeout * 0.98))
+        let count = server.openRequestCount
+        if count > 0 { logger.warning("Requests are cut off", metadata: ["requests": "\(count)"]) }
+      }
+    } onReload: {
+      options.keys?.reload()
+    }
+    let outcome = await Self.run(services)
+    engine.shutdown(cancelling: true)
+    if case .failure(let error) = outcome, !signals.isEnding {
       throw CommandFailure("cannot serve on \(address), choose another --http: \(error)")
     }
-    engine.shutdown(cancelling: false)
     await engine.waitUntilStopped()
+  }
+
+  private static func run(_ services: ServiceGroup) async -> Result<Void, any Error> {
+    do { return .success(try await services.run()) } catch { return .failure(error) }
   }
 
   /// `models/v2-lite-00001-of-00003.gguf` is called `v2-lite`.

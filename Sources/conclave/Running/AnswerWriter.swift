@@ -50,7 +50,7 @@ struct AnswerWriter {
     case .text(let piece):
       text += piece
       try show(piece)
-    case .finished: break
+    case .finished, .logProbabilities: break
     }
   }
 

@@ -1,28 +1,18 @@
 import Foundation
-import Inference
 import Synchronization
 import Tokenization
 
-/// Reads messages from standard input and answers them, with all that was said before in mind.
+/// Reads messages from standard input and has them answered, with all that was said before in mind.
 final class Conversation {
-  private let tokenizer: Tokenizer
-  private let generator: ModelSession.Generator
-  private let format: ChatFormat?
-  private let arguments: SamplingArguments
+  private let partner: any ChatPartner
   private var system: String?
   private var turns: [ChatMessage] = []
   private var answered = 0
   private let interrupts = Interrupts()
 
-  init(
-    _ session: ModelSession, format: ChatFormat?, system: String?, arguments: SamplingArguments
-  ) throws {
-    tokenizer = try session.tokenizer()
-    self.format = format
+  init(with partner: any ChatPartner, system: String?) {
+    self.partner = partner
     self.system = system
-    self.arguments = arguments
-    generator = try session.makeGenerator(reusesPrefix: true)
-    _ = try tokenizer.encode(chat: [ChatMessage(.user, "")], format: format)
   }
 
   /// Returns when the input ends or the user leaves.
@@ -65,27 +55,15 @@ final class Conversation {
   private func answer(_ text: String) throws {
     let asked = turns + [ChatMessage(.user, text)]
     let first = system.map { [ChatMessage(.system, $0)] } ?? []
-    let request = GenerationRequest(
-      prompt: try tokenizer.encode(chat: first + asked, format: format),
-      maxTokens: nil, sampling: arguments.parameters(defaultTemperature: Chat.defaultTemperature),
-      stopStrings: arguments.stop, stopTokens: arguments.stopTokens(of: tokenizer))
+    let answer: (text: String, note: String)
     do {
-      try write(request, asked: asked)
-    } catch let error as InferenceError where Terminal.hasKeyboard {
+      answer = try partner.answer(first + asked, interrupts)
+    } catch  where Terminal.hasKeyboard {
       Terminal.note("\(error); /reset starts anew")
+      return
     }
-  }
-
-  private func write(_ request: GenerationRequest, asked: [ChatMessage]) throws {
-    var request = request
-    let room = generator.contextLength - request.prompt.count
-    request.maxTokens = max(1, min(arguments.maxTokens, room))
-    var writer = AnswerWriter(.trimmed)
-    let summary = try writer.write(request, with: generator, interrupts)
-    if Terminal.hasKeyboard {
-      Terminal.note(Style.notes.dim(summary.line(isRandom: request.sampling.temperature > 0)))
-    }
-    turns = asked + [ChatMessage(.assistant, writer.text)]
+    if Terminal.hasKeyboard { Terminal.note(Style.notes.dim(answer.note)) }
+    turns = asked + [ChatMessage(.assistant, answer.text)]
     answered += 1
     guard interrupts.isInterrupted else { return }
     guard Terminal.hasKeyboard else {

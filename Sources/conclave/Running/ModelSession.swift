@@ -21,6 +21,8 @@ final class ModelSession {
   let trunk: DeepSeekModel
   /// The routed experts, here or on workers; nil for a dense model.
   let experts: (any ExpertBackend)?
+  /// Which experts are used; nil unless asked for, and for a dense model.
+  let expertUse: ExpertUse?
   private let model: DeepSeekLanguageModel
   private let ownTokenizer: Tokenizer?
   private let arguments: ModelArguments
@@ -28,7 +30,7 @@ final class ModelSession {
   /// Loads a model, and workers with their experts if there are to be any.
   init(
     _ path: String, _ modelArguments: ModelArguments, _ clusterArguments: ClusterArguments,
-    _ computeArguments: ComputeArguments
+    _ computeArguments: ComputeArguments, observesExperts: Bool = false
   ) throws {
     let archive = try ModelArchive.open(path)
     let configuration = try ModelConfiguration(archive, rule: modelArguments.routing.rule)
@@ -57,9 +59,11 @@ final class ModelSession {
         try LocalExperts(loading: catalog, kernels: kernels, progress: progress)
       }
     }
-    model = DeepSeekLanguageModel(trunk, experts: experts)
+    let observed = observesExperts ? experts.map { ObservedExperts($0) } : nil
+    expertUse = observed?.use
     self.trunk = trunk
     self.experts = experts
+    model = DeepSeekLanguageModel(trunk, experts: observed ?? experts, team: kernels.team)
     arguments = modelArguments
     self.archive = archive
     self.configuration = configuration
@@ -114,6 +118,17 @@ extension ModelSession {
       ?? min(configuration.contextLength, ModelArguments.defaultContextLimit)
     return try Generator(
       model, tokenizer: tokenizer(), contextLength: context, reusesPrefix: reusesPrefix)
+  }
+
+  /// An engine for `--context` tokens a request, which has the model for itself from now on.
+  func makeEngine(_ options: EngineOptions) throws -> Engine {
+    var options = options
+    options.contextLength =
+      arguments.context ?? min(configuration.contextLength, ModelArguments.defaultContextLimit)
+    let tokenizer = try tokenizer()
+    // The session does not run the model itself once an engine has it.
+    nonisolated(unsafe) let model = model
+    return try unsafe Engine(model, tokenizer: tokenizer, options: options)
   }
 
   /// The logits of every position; tokens are taken as they are.

@@ -22,6 +22,9 @@ struct PlainLogHandler: LogHandler {
 extension Logger {
   /// A logger that says what happens from `level` on.
   static func command(_ level: Logger.Level = .warning) -> Logger {
-    Logger(label: "conclave") { _ in PlainLogHandler(logLevel: level) }
+    Logger(label: "conclave") { _ in
+      if Terminal.isStructured { return JSONLogHandler(logLevel: level) }
+      return PlainLogHandler(logLevel: level)
+    }
   }
 }

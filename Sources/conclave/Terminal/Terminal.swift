@@ -1,4 +1,6 @@
 import Foundation
+import Logging
+import Synchronization
 
 /// What is known about the terminal, and plain lines on standard error.
 enum Terminal {
@@ -19,8 +21,17 @@ enum Terminal {
     Int(environment["COLUMNS"] ?? "").map { min(max($0, 40), 200) } ?? 80
   }
 
+  /// Whether every line on standard error is a JSON object, because a machine reads them.
+  static var isStructured: Bool { structured.load(ordering: .relaxed) }
+  private static let structured = Atomic(false)
+
+  /// Makes every line on standard error a JSON object from now on.
+  static func structureLines() { structured.store(true, ordering: .relaxed) }
+
   /// Writes a line to standard error.
-  static func note(_ line: String) { error(line + "\n") }
+  static func note(_ line: String) {
+    error((isStructured ? JSONLogHandler.line(.notice, line) : line) + "\n")
+  }
 
   /// Writes text to standard error; if that fails there is nobody left to tell.
   static func error(_ text: String) {

@@ -1,0 +1,33 @@
+/// How an engine shares its model among requests.
+public struct EngineOptions: Sendable {
+  /// The most tokens that a prompt and its answer may have together; nil: what the model was made
+  /// for.
+  public var contextLength: Int?
+  /// Bytes for the keys and values of all sequences and of the prefix cache, taken as they are used.
+  ///
+  /// Nil gives room for four sequences of the full context length.
+  public var cacheMemory: Int?
+  /// The most sequences that run at a time.
+  public var maxSequences = 64
+  /// The most requests that wait for their first step.
+  public var queueLimit = 256
+  /// How long a step may become by running prompts beside sequences that are being answered; nil:
+  /// twice as long as it would be without.
+  public var maxInterTokenLatency: Duration?
+  /// Whether the keys and values of what was run before are used for requests of the same tenant
+  /// that begin alike.
+  public var usesPrefixCache = true
+  /// Work that a `TokenConstraint` may do for one token.
+  public var constraintWorkPerToken = EngineOptions.defaultConstraintWork
+  /// How many finished requests with an id can still be attached to.
+  public var rememberedRequestLimit = 256
+  /// For how long.
+  public var rememberedDuration = Duration.seconds(600)
+  /// Where requests are written down that must survive a crash; nil: none can be submitted.
+  public var journal: RequestJournal?
+
+  static let defaultConstraintWork = 1 << 24
+
+  /// The defaults above.
+  public init() {}
+}

@@ -1,0 +1,95 @@
+import Tokenization
+
+/// The caches of the engine's sequences, in one pool of pages, and the prefixes that outlive them.
+final class PagedMemory<Pool: CachePool>: SequenceMemory {
+  typealias Active = ActiveSequence<Pool.Cache>
+
+  /// Every sequence that has been accepted and is not over.
+  var sequences: [SequenceID: Active] = [:]
+  private let pool: Pool
+  private var prefixes: PrefixTree<Pool.Page>
+  private let keepsPrefixes: Bool
+
+  init(_ pool: Pool, keepsPrefixes: Bool) {
+    self.pool = pool
+    self.keepsPrefixes = keepsPrefixes
+    prefixes = PrefixTree(pageSize: Pool.pageTokens)
+  }
+
+  var pageSize: Int { Pool.pageTokens }
+  var pageCount: Int { pool.pageCount }
+  var availablePages: Int { pool.freePageCount + prefixes.unusedCount }
+  /// Pages that only the prefix cache holds.
+  var idlePrefixPages: Int { prefixes.unusedCount }
+
+  func begin(_ id: SequenceID, sharing leader: SequenceID?) -> Int {
+    guard let sequence = sequences[id] else { return 0 }
+    // The last token is always run: its logits are wanted.
+    let limit = (sequence.state.tokens.count - 1) / pageSize
+    var pages: [Pool.Page] = []
+    if keepsPrefixes {
+      sequence.path = prefixes.match(
+        sequence.state.tokens, tenant: sequence.submission.request.tenant, limit: limit)
+      for node in sequence.path {
+        prefixes.pin(node)
+        if let page = prefixes.page(of: node) { pages.append(page) }
+      }
+    }
+    if let leader = leader.flatMap({ sequences[$0] }), let cache = leader.cache {
+      let common = min(limit, min(cache.length, leader.state.promptCount) / pageSize)
+      if common > pages.count { pages += cache.pages[pages.count..<common] }
+    }
+    let cache = pages.isEmpty ? pool.makeCache() : pool.makeCache(sharing: pages)
+    sequence.cache = cache
+    if cache.length < sequence.path.count * pageSize {
+      prefixes.unpin(sequence.path)  // a pool that cannot share
+      sequence.path = []
+    }
+    return cache.length
+  }
+
+  func pageCount(of id: SequenceID) -> Int { sequences[id]?.cache?.pageCount ?? 0 }
+
+  func reserve(_ id: SequenceID, upTo count: Int) -> Int {
+    guard let cache = sequences[id]?.cache else { return 0 }
+    let held = cache.pageCount
+    let needed = max(0, (cache.length + count + pageSize - 1) / pageSize - held)
+    makeFree(needed)
+    let granted = min(count, (held + pool.freePageCount) * pageSize - cache.length)
+    guard granted > 0 else { return 0 }
+    do { try cache.reserve(granted) } catch { return 0 }
+    return granted
+  }
+
+  func release(_ id: SequenceID) {
+    guard let sequence = sequences[id] else { return }
+    sequence.cache?.truncate(to: 0)
+    sequence.cache = nil
+    prefixes.unpin(sequence.path)
+    sequence.path = []
+  }
+
+  /// Makes the full pages of a sequence known to those that will start like it.
+  func publish(_ sequence: Active) {
+    guard keepsPrefixes, let cache = sequence.cache else { return }
+    let full = cache.length / pageSize
+    guard sequence.path.count < full else { return }
+    let pages = cache.pages
+    while sequence.path.count < full {
+      let index = sequence.path.count
+      let range = index * pageSize..<(index + 1) * pageSize
+      guard
+        let (node, isNew) = prefixes.insert(
+          sequence.state.tokens, range, page: pages[index], after: sequence.path.last,
+          tenant: sequence.submission.request.tenant)
+      else { return }
+      if isNew { pool.retain(pages[index]) }
+      sequence.path.append(node)
+    }
+  }
+
+  /// Forgets the prefixes that have been unused for longest until `count` pages are free.
+  private func makeFree(_ count: Int) {
+    while pool.freePageCount < count, let page = prefixes.dropOldest() { pool.release(page) }
+  }
+}

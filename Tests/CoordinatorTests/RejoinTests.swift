@@ -1,0 +1,102 @@
+import Coordinator
+import Experts
+import ModelFiles
+import Placement
+import Testing
+import Worker
+
+/// A coordinator that starts again finds its workers' experts still in their memory.
+@Suite(.serialized) struct RejoinTests {
+  let model: TestModel
+
+  init() throws { model = try TestModel(TestModel.floats) }
+
+  /// What a coordinator has done in its life.
+  private struct Life {
+    var answer: [UInt32] = []
+    var holdings: [String: Set<PlacementUnit>] = [:]  // by the worker's name
+    var workers: [WorkerSummary] = []
+    var endpoint = ""
+  }
+
+  /// Lives at an address until it has answered once; its sockets are closed on return.
+  private func live(
+    _ model: TestModel? = nil, at endpoint: String = "tcp://127.0.0.1:*", workers: Int,
+    onListening: (String) -> Void = { _ in }
+  ) throws -> Life {
+    let model = model ?? self.model
+    let coordinator = try makeCoordinator(model.served, workers: workers) {
+      $0.listen = endpoint
+      $0.workersEndWithIt = false
+    }
+    defer { coordinator.shutdown() }
+    onListening(coordinator.endpoint)
+    try coordinator.gather()
+    let remote = try #require(coordinator.experts)
+    let plan = try #require(coordinator.plan)
+    var life = Life()
+    life.answer = try answer(remote, model.geometry.layers[0], rows: 5, seed: 3)
+    life.workers = coordinator.workers
+    life.endpoint = coordinator.endpoint
+    life.holdings = Dictionary(
+      uniqueKeysWithValues: life.workers.map { ($0.name, Set(plan.units(of: $0.id))) })
+    return life
+  }
+
+  private func localAnswer(_ model: TestModel) throws -> [UInt32] {
+    let local = try LocalExperts(loading: model.catalog, kernels: testKernels)
+    return try answer(local, model.geometry.layers[0], rows: 5, seed: 3)
+  }
+
+  /// Starts workers of these names that join an address.
+  private func start(_ names: [String], _ endpoint: String, withFile: Bool) -> [ThreadWorker] {
+    names.map { name in
+      ThreadWorker(join: endpoint, model: withFile ? model.archive : nil) { $0.name = name }
+    }
+  }
+
+  @Test(arguments: [true, false])
+  func `workers keep their experts, whoever joins first`(withFiles: Bool) throws {
+    let expected = try localAnswer(model)
+    var workers: [ThreadWorker] = []
+    defer { for worker in workers { worker.stop() } }
+    let first = try live(workers: 3) {
+      workers = start(["c", "a", "b"], $0, withFile: withFiles)
+    }
+    #expect(first.answer == expected)
+    for _ in 0..<3 {
+      let next = try live(at: first.endpoint, workers: 3)
+      #expect(next.answer == expected)
+      #expect(next.holdings == first.holdings)
+    }
+    for worker in workers {
+      #expect(worker.log.all.filter { $0.hasPrefix("Kept ") }.count == 3, "\(worker.log.all)")
+      #expect(worker.log.all.filter { $0.hasPrefix("To hold ") }.count == 4)
+    }
+  }
+
+  @Test func `fewer workers than before load only what is missing`() throws {
+    let expected = try localAnswer(model)
+    var workers: [ThreadWorker] = []
+    defer { for worker in workers { worker.stop() } }
+    let first = try live(workers: 2) { workers = start(["a", "b"], $0, withFile: true) }
+    let kept = try #require(first.holdings["a"]).count
+    workers[1].stop()
+    let next = try live(at: first.endpoint, workers: 1)
+    #expect(next.answer == expected)
+    let all = model.geometry.layers.count * model.geometry.groupCount
+    #expect(next.workers.map(\.assignedGroups) == [all])
+    #expect(kept < all)
+    #expect(workers[0].log.contain("Kept \(kept) expert groups"))
+  }
+
+  @Test func `experts of another model are let go`() throws {
+    let other = try TestModel(TestModel.quantised)
+    var workers: [ThreadWorker] = []
+    defer { for worker in workers { worker.stop() } }
+    let first = try live(workers: 1) { workers = start(["a"], $0, withFile: false) }
+    let next = try live(other, at: first.endpoint, workers: 1)
+    #expect(next.answer == (try localAnswer(other)))
+    #expect(!workers[0].log.contain("Kept "))
+  }
+}

@@ -1,0 +1,1 @@
+../InferenceTests/ScriptedCache.swift
