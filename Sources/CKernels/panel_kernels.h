@@ -34,7 +34,7 @@ INLINE single_place single_at(const uint8_t *panel, size_t index, size_t words) 
 
 // ---------------------------------------------------------------- one block × the rows of a tile
 
-// Adjacent panels, at most PANELS, and the activation rows that they meet.
+// Adjacent panels, at most TILE_PANELS, and the activation rows that they meet.
 typedef struct ck_tile {
   const uint8_t *panel;
   size_t panel_bytes;
@@ -64,9 +64,9 @@ INLINE void prefetch(const ck_tile *t, const uint8_t *from, size_t lines, size_t
 
 // What multiplies a block of 32 columns, for each panel.
 typedef struct weight_block {
-  v16i codes[PANELS][GROUPS];
-  v16f scale[PANELS], minimum[PANELS];
-  v16i scale0[PANELS], scale1[PANELS];
+  v16i codes[TILE_PANELS][GROUPS];
+  v16f scale[TILE_PANELS], minimum[TILE_PANELS];
+  v16i scale0[TILE_PANELS], scale1[TILE_PANELS];
 } weight_block;
 
 // Codes below 2^bits that stand for code − 2^bias; bias 0 means that they stand for themselves.
@@ -75,7 +75,7 @@ INLINE void multiply_codes(const ck_tile *t, const weight_block *w, int bits, in
   const int8_t *xs = t->codes + CK_BLOCK * rows * block;
   const ck_block *x = t->blocks + rows * block;
   for (size_t r = 0; r < rows; r++) {
-    v16i sum[PANELS];
+    v16i sum[TILE_PANELS];
     for (size_t p = 0; p < panels; p++) {
       v16i start = bias == 0 ? i_set1(0) : i_shl(i_set1(x[r].negative_sum), bias);
       sum[p] = i_dot(start, w->codes[p], xs + CK_BLOCK * r, GROUPS, bits);
@@ -93,7 +93,7 @@ INLINE void multiply_wide(const ck_tile *t, const weight_block *w, size_t panels
   const int8_t *xs = t->codes + CK_BLOCK * rows * block;
   const ck_block *x = t->blocks + rows * block;
   for (size_t r = 0; r < rows; r++) {
-    v16i sum[PANELS];
+    v16i sum[TILE_PANELS];
     for (size_t p = 0; p < panels; p++)
       sum[p] = wide_dot(wide_start(x[r].negative_sum), w->codes[p], xs + CK_BLOCK * r, GROUPS);
     for (size_t p = 0; p < panels; p++) {
@@ -110,7 +110,7 @@ INLINE void multiply_affine(const ck_tile *t, const weight_block *w, int bits, s
   const int8_t *xs = t->codes + CK_BLOCK * rows * block;
   const ck_block *x = t->blocks + rows * block;
   for (size_t r = 0; r < rows; r++) {
-    v16i sum[PANELS];
+    v16i sum[TILE_PANELS];
     for (size_t p = 0; p < panels; p++)
       sum[p] = i_dot(i_set1(0), w->codes[p], xs + CK_BLOCK * r, GROUPS, bits);
     for (size_t p = 0; p < panels; p++) {
@@ -129,7 +129,7 @@ INLINE void multiply_halves(const ck_tile *t, const weight_block *w, size_t pane
   for (size_t r = 0; r < rows; r++) {
     v16i half = i_set1(x[r].negative_half);
     v16i rest = i_sub(i_set1(x[r].negative_sum), half);
-    v16i sum[PANELS];
+    v16i sum[TILE_PANELS];
     for (size_t p = 0; p < panels; p++) {
       const v16i *codes = w->codes[p];
       v16i sum0 = i_dot(i_shl(half, 5), codes, xs + CK_BLOCK * r, GROUPS / 2, 6);
@@ -305,7 +305,7 @@ INLINE void affine_k_tile(const ck_tile *t, bool five, size_t panels, size_t row
   const size_t lines = five ? 44 : 36;
   for (size_t super = 0; super < t->columns / 256; super++) {
     const uint8_t *block = t->panel + super * lines * 64;
-    affine_k_header header[PANELS];
+    affine_k_header header[TILE_PANELS];
     EACH_PANEL header[p] = affine_k_at(block + p * t->panel_bytes);
     for (size_t j = 0; j < 8; j++) {
       weight_block w;
@@ -401,16 +401,16 @@ TILE(iq4_xs) {
   static void format##_kernel(const uint8_t *panel, size_t panel_bytes, size_t panels,     \
                               size_t columns, const int8_t *codes, const ck_block *blocks, \
                               size_t rows, float *out) {                                   \
-    size_t ahead = rows <= MEMORY_BOUND_ROWS ? PREFETCH_NEAR : PANELS * panel_bytes;       \
+    size_t ahead = rows <= MEMORY_BOUND_ROWS ? PREFETCH_NEAR : TILE_PANELS * panel_bytes;  \
     ck_tile t = {panel, panel_bytes, columns, codes, blocks, (v16f *)out, panels, ahead};  \
     if (rows > 1)                                                                          \
       for (size_t i = 0; i < rows * panels; i++) t.sums[i] = v_zero();                     \
     for (size_t left = panels; left > 0;) {                                                \
-      size_t some = rows > MEMORY_BOUND_ROWS && left >= PANELS ? PANELS : 1;               \
+      size_t some = rows > MEMORY_BOUND_ROWS && left >= TILE_PANELS ? TILE_PANELS : 1;     \
       if (rows == 1)                                                                       \
         format##_row(&t);                                                                  \
-      else if (some == PANELS)                                                             \
-        format##_tile(&t, PANELS, rows);                                                   \
+      else if (some == TILE_PANELS)                                                        \
+        format##_tile(&t, TILE_PANELS, rows);                                              \
       else                                                                                 \
         format##_tile(&t, 1, rows);                                                        \
       t.panel += some * panel_bytes;                                                       \

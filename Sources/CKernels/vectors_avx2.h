@@ -1,7 +1,7 @@
 // Sixteen lanes in two AVX2 registers.
 
 #define NAME "avx2"
-#define PANELS 1  // panels of quantised weights that share a loaded activation
+#define TILE_PANELS 1  // panels of quantised weights that share a loaded activation
 #define FLOAT_LANES 8
 #define FLOAT_TILE 2
 #define SCORE_HEADS 2

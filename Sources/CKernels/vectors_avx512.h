@@ -1,7 +1,7 @@
 // Sixteen lanes in one AVX-512 register; integer dots by VNNI.
 
 #define NAME "avx512"
-#define PANELS 2  // panels of quantised weights that share a loaded activation
+#define TILE_PANELS 2  // panels of quantised weights that share a loaded activation
 #define FLOAT_LANES 16
 #define FLOAT_TILE 6
 #define SCORE_HEADS 4

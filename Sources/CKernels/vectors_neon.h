@@ -1,6 +1,6 @@
 // Sixteen lanes in four Arm NEON registers; integer dots by SDOT where DOT_PRODUCT is defined.
 
-#define PANELS 1  // panels of quantised weights that share a loaded activation
+#define TILE_PANELS 1  // panels of quantised weights that share a loaded activation
 #define FLOAT_LANES 4
 #define FLOAT_TILE 6
 #define SCORE_HEADS 2
