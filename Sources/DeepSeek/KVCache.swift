@@ -87,14 +87,16 @@ extension KVCache {
     try reserve(count)
   }
 
-  /// Fills up to `length` positions by repeating those that are stored, at least one.
+  /// Fills up to `length` positions by repeating the pages that are stored, one or more, all full.
   ///
   /// For measuring: what a step costs depends on how much is stored, not on what. Later tokens see
   /// keys of wrong positions.
-  public func repeatPositions(to length: Int) {
-    precondition(self.length > 0 && length >= self.length && length <= capacity)
-    for layer in layers {
-      for position in self.length..<length { layer.copy(position % self.length, to: position) }
+  public func repeatPages(to length: Int) throws(ModelError) {
+    let stored = table.count
+    precondition(stored > 0 && self.length == stored * KVPool.pageTokens && length >= self.length)
+    try reserve(length - self.length)
+    for index in stored..<max(stored, table.count) {
+      pool.memory.copy(Int(table[index % stored]), to: Int(table[index]))
     }
     self.length = length
   }
@@ -131,16 +133,5 @@ extension KVCache {
 
   private func drop(keeping count: Int) {
     while table.count > count { pool.release(KVPage(index: table.removeLast())) }
-  }
-
-  /// Copies a position over another one.
-  func copy(_ position: Int, to target: Int) { Self.copy(position, to: target, in: &rows) }
-
-  private static func copy(_ position: Int, to target: Int, in rows: inout FloatMatrix) {
-    let stride = rows.rowStride
-    var floats = rows.mutableSpan
-    for column in 0..<stride {
-      floats[target * stride + column] = floats[position * stride + column]
-    }
   }
 }

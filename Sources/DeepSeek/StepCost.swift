@@ -43,7 +43,9 @@ extension DeepSeekModel {
     case .rest: return StepCost()
     case .experts: return expertCost
     case .attentionProjections, .attention, .router, .shared, .dense:
-      return trunk.layers.reduce(StepCost()) { $0 + $1.cost(of: part, length: length) }
+      return trunk.layers.reduce(StepCost()) {
+        $0 + $1.cost(of: part, length: length, layout: cacheLayout)
+      }
     }
   }
 
@@ -63,7 +65,7 @@ extension DeepSeekModel {
 }
 
 extension Layer {
-  fileprivate func cost(of part: StepPart, length: Int) -> StepCost {
+  fileprivate func cost(of part: StepPart, length: Int, layout: CacheLayout) -> StepCost {
     switch (part, feedForward, attention) {
     case (.router, .mixture(let mixture), _): StepCost(mixture.router.weights)
     case (.shared, .mixture(let mixture), _): StepCost(mixture.shared?.matrices ?? [])
@@ -71,19 +73,18 @@ extension Layer {
     case (.attentionProjections, _, .latent(let attention)): StepCost(attention.matrices)
     case (.attentionProjections, _, .groupedQuery(let attention)): StepCost(attention.matrices)
     case (.attention, _, .latent(let attention)):
-      Self.cost(of: .latent(attention.shape), length: length)
+      Self.cost(heads: attention.shape.headCount, length: length, layout: layout)
     case (.attention, _, .groupedQuery(let attention)):
-      Self.cost(of: .groupedQuery(attention.shape), length: length)
+      Self.cost(heads: attention.shape.headCount, length: length, layout: layout)
     default: StepCost()
     }
   }
 
   /// Every head meets the key and the value of every position; heads that share a row read it once.
-  private static func cost(of design: AttentionDesign, length: Int) -> StepCost {
-    let layout = CacheLayout(design)
-    return StepCost(
-      byteCount: length * layout.rowFloats * MemoryLayout<Float>.stride,
-      productCount: length * design.headCount * (layout.keyWidth + layout.valueWidth))
+  private static func cost(heads: Int, length: Int, layout: CacheLayout) -> StepCost {
+    StepCost(
+      byteCount: length * layout.tile.byteCount / KVTile.positions,
+      productCount: length * heads * (layout.keyWidth + layout.valueWidth))
   }
 }
 

@@ -89,7 +89,7 @@ extension ClusterTests {
     @Test func `help is exit 0 for every command`() throws {
       let commands = [
         "demo", "inspect", "tokenize", "logits", "generate", "chat", "perplexity", "worker",
-        "serve", "latency", "bench", "bench-kernels", "synthesize",
+        "serve", "latency", "bench", "bench-kernels", "synthesize", "keys",
       ]
       for arguments in [["--help"], ["--version"]] + commands.map({ [$0, "--help"] }) {
         let ended = try ConclaveCommand.run(arguments)

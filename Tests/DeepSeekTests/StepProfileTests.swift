@@ -49,19 +49,20 @@ import Testing
     #expect(model.cost(of: .rest, length: 1) == StepCost())
   }
 
-  @Test func `repeated positions hold what was stored`() throws {
+  @Test func `repeated pages hold what was stored`() throws {
+    let page = (0..<64).map { Int32($0 * 37 % 400 + 3) }
     let loaded = try LoadedModel(Fixtures.demoModel)
     func next(_ tokens: [Int32], lengths: [Int]) throws -> [Float] {
-      let cache = try loaded.model.makeCache(capacity: 40)
+      let cache = try loaded.model.makeCache(capacity: 400)
       _ = try loaded.run([(tokens, cache)])
-      for length in lengths { cache.repeatPositions(to: length) }
+      for length in lengths { try cache.repeatPages(to: length) }
       #expect(cache.length == lengths.last)
       let logits = try loaded.run([([7], cache)])
       #expect(cache.length == (lengths.last ?? 0) + 1)
       return logits
     }
-    let once = try next(Self.tokens, lengths: [33])
-    #expect(try next(Self.tokens, lengths: [12, 33]) == once)
-    #expect(try next(Self.tokens.reversed(), lengths: [33]) != once)
+    let once = try next(page, lengths: [200])
+    #expect(try next(page, lengths: [128, 200]) == once)
+    #expect(try next(page.reversed(), lengths: [200]) != once)
   }
 }

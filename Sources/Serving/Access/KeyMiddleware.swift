@@ -14,7 +14,7 @@ struct KeyMiddleware: RouterMiddleware {
     _ request: Request, context: ServingContext,
     next: (Request, ServingContext) async throws -> Response
   ) async throws -> Response {
-    if request.method == .get, openPaths.contains(request.uri.path) {
+    if [.get, .head].contains(request.method), openPaths.contains(request.uri.path) {
       return try await next(request, context)
     }
     guard let account = bearer(request).flatMap({ keys.account(of: $0) }) else {

@@ -122,7 +122,7 @@ final class GenerationWatch: Sendable {
   func take(_ event: GenerationEvent) {
     switch event {
     case .token: countToken(at: ServerTime.now)
-    case .text: break
+    case .text, .logProbabilities: break
     case .finished(let summary): end(summary)
     }
   }

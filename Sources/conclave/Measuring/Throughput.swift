@@ -99,7 +99,7 @@ extension Throughput {
     let cache = try sequences.makeCache(capacity: deepest + plan.generateTokens)
     return try plan.depths.sorted().map { depth in
       try sequences.prefill(cache, count: min(depth, ThroughputPlan.computedDepth))
-      if depth > cache.length { cache.repeatPositions(to: depth) }
+      if depth > cache.length { try cache.repeatPages(to: depth) }
       let rates = try (0..<plan.repetitions).map { _ in
         cache.truncate(to: depth)
         return try decode([cache], plan, sequences)
