@@ -108,7 +108,7 @@ let package = Package(
     tests("Synthesis", ["Kernels", "ModelFiles", "Tensors"]),
     tests("Tokenization", ["ModelFiles"]),
     tests("Experts", ["Kernels", "ModelFiles", "Tensors"]),
-    tests("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors"]),
+    tests("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors", "Tokenization"]),
     tests("Placement", ["Experts", "Tensors"]),
     tests("Messages", ["Experts", "ModelFiles", "Placement"]),
     tests("Transport", ["CZeroMQ"]),
