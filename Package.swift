@@ -81,7 +81,8 @@ let package = Package(
     target(
       "Serving",
       [
-        "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore, nioSSL, crypto,
+        "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore, nioSSL,
+        crypto,
         log,
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),

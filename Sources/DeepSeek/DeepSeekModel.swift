@@ -22,17 +22,12 @@ public final class DeepSeekModel {
     set { workspace.stream.profile = newValue }
   }
 
-<<<<<<< HEAD
-  let trunk: Trunk
-  private let kernels: Kernels
-=======
   /// How keys and values are stored.
   public var kvFormat: KVFormat { cacheLayout.format }
 
+  let trunk: Trunk
   private let kernels: Kernels
   private let cacheLayout: CacheLayout
-  private let trunk: Trunk
->>>>>>> 26a858bba7502d44a9cba506e70ed9352c573998
   private var workspace: Workspace
 
   /// Loads the trunk of a model: everything but its routed experts.
