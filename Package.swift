@@ -81,7 +81,8 @@ let package = Package(
     target(
       "Serving",
       [
-        "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore, nioSSL, crypto,
+        "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore, nioSSL,
+        crypto,
         log,
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -108,7 +109,7 @@ let package = Package(
     tests("Synthesis", ["Kernels", "ModelFiles", "Tensors"]),
     tests("Tokenization", ["ModelFiles"]),
     tests("Experts", ["Kernels", "ModelFiles", "Tensors"]),
-    tests("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors"]),
+    tests("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors", "Tokenization"]),
     tests("Placement", ["Experts", "Tensors"]),
     tests("Messages", ["Experts", "ModelFiles", "Placement"]),
     tests("Transport", ["CZeroMQ"]),

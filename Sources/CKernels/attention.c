@@ -150,7 +150,8 @@ void ck_attend_unit(const ck_attention_job *job, size_t unit) {
   for (size_t split = 0; split < splits_of(end[-1].length); split++) {
     attend_split(job, group, head, heads, split);
     for (const ck_attention_row *row = first; row < end; row++)
-      for (size_t h = head; split > 0 && row->length > split * CK_KEY_SPLIT && h < head + heads; h++)
+      for (size_t h = head; split > 0 && row->length > split * CK_KEY_SPLIT && h < head + heads;
+           h++)
         merge(job, part_of(job, row, h, 0), part_of(job, row, h, split));
   }
   for (const ck_attention_row *row = first; row < end; row++)
@@ -179,7 +180,7 @@ void ck_encode_queries(const ck_attention_job *job, size_t index) {
       job->kernels->encode_int8(x + CK_BLOCK * b, CK_BLOCK, codes + CK_BLOCK * b, &half);
       job->kernels->derive_blocks(codes + CK_BLOCK * b, &half, CK_BLOCK, &block);
       job->code_scales[place * blocks + b] = block.scale * job->scale;
-      job->code_sums[place * blocks + b] = block.negative_sum;
+      job->code_starts[place * blocks + b] = 128 * block.negative_sum;
     }
   }
 }

@@ -81,13 +81,16 @@ INLINE void value_block(const ck_attention *u, const float *scores, const float 
 
 // The first `count` positions of a tile, for `heads` heads of row `row` from `head` on.
 INLINE void attend_heads(const ck_attention *u, size_t row, size_t head, size_t heads,
-                         tile_rows keys, tile_rows values, size_t count) {
+                         tile_rows keys, tile_rows values, size_t count, upcoming *next,
+                         size_t ahead) {
   const ck_attention_job *job = u->job;
   float scores[SCORE_HEADS * CK_KEY_TILE], corrections[SCORE_HEADS];
   const float *queries = u->rows[row].queries + (u->head + head) * job->query_stride;
   size_t j = 0, at = 0;
-  for (; j + SCORE_KEYS <= count; j += SCORE_KEYS)
+  for (; j + SCORE_KEYS <= count; j += SCORE_KEYS) {
+    fetch_ahead(next, ahead);
     score_block(job, queries, heads, keys, j, SCORE_KEYS, scores);
+  }
   for (; j < count; j++) score_block(job, queries, heads, keys, j, 1, scores);
   for (size_t h = 0; h < heads; h++) {
     float *state = part_at(u, row, head + h) + job->value_width;
@@ -107,12 +110,17 @@ INLINE void attend_tiles(const ck_attention *u, bool halves) {
     const uint8_t *tile = tile_of(u, from);
     tile_rows keys = rows_from(u, tile, key_column(u), halves);
     tile_rows values = rows_from(u, tile, value_column(u), halves);
+    upcoming next = tile_after(u, from, end);
+    // Spread over the steps of a decode row.
+    size_t steps = CK_KEY_TILE / SCORE_KEYS * ((u->heads + SCORE_HEADS - 1) / SCORE_HEADS);
+    size_t ahead = ck_kv_tile_bytes(u->job->layout) / steps + 64;
     for (size_t row = 0; row < u->row_count; row++) {
       if (u->rows[row].length <= from) continue;
       size_t count = least(CK_KEY_TILE, u->rows[row].length - from), head = 0;
       for (; head + SCORE_HEADS <= u->heads; head += SCORE_HEADS)
-        attend_heads(u, row, head, SCORE_HEADS, keys, values, count);
-      for (; head < u->heads; head++) attend_heads(u, row, head, 1, keys, values, count);
+        attend_heads(u, row, head, SCORE_HEADS, keys, values, count, &next, ahead);
+      for (; head < u->heads; head++)
+        attend_heads(u, row, head, 1, keys, values, count, &next, ahead);
     }
   }
 }

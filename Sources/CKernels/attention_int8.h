@@ -9,16 +9,16 @@
 
 enum {
   PANELS = CK_KEY_TILE / CK_LANES,
-  WOVEN_COLUMNS = 512,                // of values that are rearranged at a time
+  WOVEN_COLUMNS = 512,  // of values that are rearranged at a time
   WOVEN_BLOCKS = WOVEN_COLUMNS / CK_BLOCK,
   WOVEN_BYTES = CK_LANES * CK_KEY_TILE  // 16 columns of a tile
 };
 
 // One query head of one row on its way through a tile.
 typedef struct {
-  const int8_t *codes;   // key width
-  const float *scales;   // per block
-  const int32_t *sums;   // per block: −Σ codes
+  const int8_t *codes;    // key width
+  const float *scales;    // per block
+  const int32_t *starts;  // per block: −128 · Σ codes
   float *part;
   size_t count;      // positions of the tile that the row sees
   float correction;  // what earlier sums must be multiplied by
@@ -41,7 +41,7 @@ INLINE size_t lines_of(const ck_attention *u, size_t from, line *lines) {
       lines[count++] = (line){
           .codes = job->codes + place * job->key_width,
           .scales = job->code_scales + place * blocks,
-          .sums = job->code_sums + place * blocks,
+          .starts = job->code_starts + place * blocks,
           .part = part_at(u, row, head),
           .count = least(CK_KEY_TILE, u->rows[row].length - from),
       };
@@ -69,7 +69,7 @@ INLINE void score_panels(const line *lines, size_t count, key_tile keys, size_t 
   for (size_t b = 0; b < keys.blocks; b++, codes += CK_BLOCK * CK_LANES) {
     v16i dots[SCORE_LINES][SCORE_PANELS];
     for (size_t l = 0; l < count; l++)
-      for (size_t p = 0; p < panels; p++) dots[l][p] = wide_start(lines[l].sums[b]);
+      for (size_t p = 0; p < panels; p++) dots[l][p] = wide_begin(lines[l].starts[b]);
     for (size_t g = 0; g < CK_BLOCK / 4; g++) {
       v16i key[SCORE_PANELS];
       for (size_t p = 0; p < panels; p++)
@@ -81,8 +81,8 @@ INLINE void score_panels(const line *lines, size_t count, key_tile keys, size_t 
     for (size_t p = 0; p < panels; p++) {
       v16f scale = v_load_half(keys.scales + b * CK_KEY_TILE + (panel + p) * CK_LANES);
       for (size_t l = 0; l < count; l++)
-        sums[l][p] = v_fma(v_from_int(dots[l][p]), v_mul(scale, v_set1(lines[l].scales[b])),
-                           sums[l][p]);
+        sums[l][p] =
+            v_fma(v_from_int(dots[l][p]), v_mul(scale, v_set1(lines[l].scales[b])), sums[l][p]);
     }
   }
   for (size_t l = 0; l < count; l++)
@@ -158,8 +158,8 @@ INLINE void prepare_scales(const uint16_t *scales, size_t blocks, size_t count, 
 INLINE void split_weights(const float *weights, const float *factors, int8_t *high, int8_t *low) {
   v16i bits[PANELS];
   for (size_t p = 0; p < PANELS; p++)
-    bits[p] = v_bits(v_fma(v_load(weights + p * CK_LANES), v_load(factors + p * CK_LANES),
-                           v_set1(ROUNDER)));
+    bits[p] = v_bits(
+        v_fma(v_load(weights + p * CK_LANES), v_load(factors + p * CK_LANES), v_set1(ROUNDER)));
   const v16i half = i_set1(0xffff), even = i_set1(0x007f007f), odd = i_set1(0x7f007f00);
   v16i a = i_or(i_and(bits[0], half), i_shl(bits[1], 16));
   v16i b = i_or(i_and(bits[2], half), i_shl(bits[3], 16));
@@ -199,8 +199,9 @@ INLINE void value_lines(const line *lines, size_t count, const float *weights, c
 // Some columns of values, for lines that see the same positions.
 INLINE void value_columns(const line *lines, size_t count, const float *weights,
                           const int8_t *woven, const value_scales *scales, size_t column,
-                          size_t blocks) {
+                          size_t blocks, upcoming *next) {
   for (size_t b = 0; b < blocks; b++) {
+    fetch_ahead(next, 2560);  // a tile of the latent cache in its sixteen blocks of values
     const int8_t *values = woven + b * CK_BLOCK * CK_KEY_TILE;
     size_t at = column + b * CK_BLOCK, l = 0;
     for (; l + VALUE_LINES <= count; l += VALUE_LINES)
@@ -214,7 +215,8 @@ INLINE void value_columns(const line *lines, size_t count, const float *weights,
 
 // ---------------------------------------------------------------- tiles
 
-static void attend_tile(const ck_attention *u, const uint8_t *tile, line *lines, size_t count) {
+static void attend_tile(const ck_attention *u, const uint8_t *tile, line *lines, size_t count,
+                        upcoming next_tile) {
   const ck_attention_job *job = u->job;
   _Alignas(64) float scores[CK_MAX_UNIT_LINES * CK_KEY_TILE];
   _Alignas(64) int8_t woven[WOVEN_COLUMNS * CK_KEY_TILE];
@@ -230,7 +232,8 @@ static void attend_tile(const ck_attention *u, const uint8_t *tile, line *lines,
       .blocks = job->key_width / CK_BLOCK,
   };
   score_lines(lines, count, keys, scores);
-  for (size_t l = 0; l < count; l++) weigh_line(lines + l, job->value_width, scores + l * CK_KEY_TILE);
+  for (size_t l = 0; l < count; l++)
+    weigh_line(lines + l, job->value_width, scores + l * CK_KEY_TILE);
 
   for (size_t at = 0; at < job->value_width; at += WOVEN_COLUMNS) {
     size_t columns = least(WOVEN_COLUMNS, job->value_width - at);
@@ -242,7 +245,7 @@ static void attend_tile(const ck_attention *u, const uint8_t *tile, line *lines,
       for (next = l + 1; next < count && lines[next].count == lines[l].count;) next++;
       prepare_scales(scales, columns / CK_BLOCK, lines[l].count, &value_scales);
       value_columns(lines + l, next - l, scores + l * CK_KEY_TILE, woven, &value_scales, at,
-                    columns / CK_BLOCK);
+                    columns / CK_BLOCK, &next_tile);
     }
   }
 }
@@ -251,6 +254,7 @@ static void attend_int8(const ck_attention *u) {
   line lines[CK_MAX_UNIT_LINES];
   size_t start = u->split * CK_KEY_SPLIT;
   size_t end = least(start + CK_KEY_SPLIT, u->rows[u->row_count - 1].length);
-  for (size_t from = start; from < end; from += CK_KEY_TILE)
-    attend_tile(u, tile_of(u, from), lines, lines_of(u, from, lines));
+  for (size_t from = start; from < end; from += CK_KEY_TILE) {
+    attend_tile(u, tile_of(u, from), lines, lines_of(u, from, lines), tile_after(u, from, end));
+  }
 }

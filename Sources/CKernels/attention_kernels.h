@@ -21,6 +21,23 @@ INLINE size_t value_column(const ck_attention *u) {
   return job->value_column + u->head / (job->heads / job->key_heads) * job->value_head_stride;
 }
 
+// Memory that is needed soon.
+typedef struct {
+  const uint8_t *at, *end;
+} upcoming;
+
+INLINE void fetch_ahead(upcoming *next, size_t bytes) {
+  for (size_t done = 0; done < bytes && next->at < next->end; done += 64, next->at += 64)
+    __builtin_prefetch(next->at, 0, 2);
+}
+
+// The tile after the one at `from`, where all of it is this unit's.
+INLINE upcoming tile_after(const ck_attention *u, size_t from, size_t end) {
+  if (u->job->key_heads > 1 || from + CK_KEY_TILE >= end) return (upcoming){NULL, NULL};
+  const uint8_t *tile = tile_of(u, from + CK_KEY_TILE);
+  return (upcoming){tile, tile + ck_kv_tile_bytes(u->job->layout)};
+}
+
 #include "attention_floats.h"
 #include "attention_int8.h"
 

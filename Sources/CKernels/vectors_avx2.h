@@ -157,6 +157,7 @@ INLINE v16i wide_start(int32_t negative_sum) {
   (void)negative_sum;
   return i_set1(0);
 }
+INLINE v16i wide_begin(int32_t start) { return wide_start(start); }
 INLINE v16i wide_dot(v16i sum, const v16i *codes, const int8_t *x, int groups) {
   const __m256i ones = _mm256_set1_epi16(1);
   for (int g = 0; g < groups; g++) {

@@ -87,6 +87,7 @@ INLINE v16i i_dot(v16i sum, const v16i *codes, const int8_t *x, int groups, int 
 
 INLINE v16i wide_codes(v16i stored) { return stored; }
 INLINE v16i wide_start(int32_t negative_sum) { return i_shl(i_set1(negative_sum), 7); }
+INLINE v16i wide_begin(int32_t start) { return i_set1(start); }
 INLINE v16i wide_dot(v16i sum, const v16i *codes, const int8_t *x, int groups) {
   return i_dot(sum, codes, x, groups, 8);
 }
@@ -125,8 +126,7 @@ INLINE void weave(const uint8_t *codes, size_t panel_bytes, int8_t *out) {
     __m512i lanes[4] = {
         _mm512_shuffle_i32x4(low01, low23, 0x88), _mm512_shuffle_i32x4(low01, low23, 0xdd),
         _mm512_shuffle_i32x4(high01, high23, 0x88), _mm512_shuffle_i32x4(high01, high23, 0xdd)};
-    for (int k = 0; k < 4; k++)
-      i_store(out + 64 * (4 * k + r), _mm512_xor_si512(lanes[k], sign));
+    for (int k = 0; k < 4; k++) i_store(out + 64 * (4 * k + r), _mm512_xor_si512(lanes[k], sign));
   }
 }
 

@@ -214,6 +214,7 @@ INLINE v16i wide_start(int32_t negative_sum) {
   (void)negative_sum;
   return i_set1(0);
 }
+INLINE v16i wide_begin(int32_t start) { return wide_start(start); }
 INLINE v16i wide_dot(v16i sum, const v16i *codes, const int8_t *x, int groups) {
   return i_dot(sum, codes, x, groups, 8);
 }
@@ -236,8 +237,8 @@ INLINE void weave(const uint8_t *codes, size_t panel_bytes, int8_t *out) {
         p[i] = veorq_u8(vld1q_u8(codes + i * panel_bytes + 64 * g + 16 * k), sign);
       uint8x16x2_t ac = vzipq_u8(p[0], p[2]), bd = vzipq_u8(p[1], p[3]);
       for (int half = 0; half < 2; half++) {
-        uint16x8x2_t r = vzipq_u16(vreinterpretq_u16_u8(ac.val[half]),
-                                   vreinterpretq_u16_u8(bd.val[half]));
+        uint16x8x2_t r =
+            vzipq_u16(vreinterpretq_u16_u8(ac.val[half]), vreinterpretq_u16_u8(bd.val[half]));
         for (int i = 0; i < 2; i++)
           vst1q_s8(out + 64 * (4 * k + 2 * half + i) + 16 * g, vreinterpretq_s8_u16(r.val[i]));
       }

@@ -1,4 +1,4 @@
-package import Kernels
+public import Kernels
 
 /// How one position of one layer lies in the cache; every part is padded with zeros to whole
 /// vectors or blocks of the format.
@@ -49,5 +49,12 @@ package struct CacheLayout: Sendable, Equatable {
   package var tile: KVTile {
     let shape = attentionShape(heads: kvHeadCount, scale: 1)
     return KVTile(format: format, columns: shape.columns)
+  }
+}
+
+extension ModelConfiguration {
+  /// Bytes that one position takes in the caches of all layers.
+  public func cacheBytesPerToken(_ format: KVFormat) -> Int {
+    layerCount * CacheLayout(attention, format: format).tile.byteCount / KVTile.positions
   }
 }

@@ -37,12 +37,13 @@ public final class DeepSeekModel {
   ///   - kernels: who computes, here and in every step.
   ///   - routing: whose routing rule to follow where engines disagree.
   ///   - maxStepRows: the most rows that a step may have; memory grows with it.
-  ///   - kvFormat: how keys and values are stored; the answer depends on it.
+  ///   - kvFormat: how keys and values are stored; the answer depends on it. By default halves, or
+  ///     float32 where attention reads floats anyway.
   ///   - progress: called with rising shares of 1 while weights are read, by one thread at a time.
   /// - Throws: `ModelError`, `ExpertError`, `ModelFileError` or `KernelError`, one line each.
   public init(
     _ archive: ModelArchive, kernels: Kernels, routing: RoutingRule = .huggingFace,
-    maxStepRows: Int = 512, kvFormat: KVFormat = .float32, progress: (Double) -> Void = { _ in }
+    maxStepRows: Int = 512, kvFormat: KVFormat? = nil, progress: (Double) -> Void = { _ in }
   ) throws {
     precondition(maxStepRows > 0)
     configuration = try ModelConfiguration(archive, rule: routing)
@@ -50,10 +51,10 @@ public final class DeepSeekModel {
       try ExpertCatalog(archive: archive, shape: shape)
     }
     self.maxStepRows = maxStepRows
-    cacheLayout = CacheLayout(configuration.attention, format: kvFormat)
     self.kernels = kernels
     trunk = try Trunk(
       archive, model: configuration, team: kernels.team, progress: progress)
+    cacheLayout = CacheLayout(configuration.attention, format: kvFormat ?? trunk.kvFormat)
     workspace = Workspace(
       rows: maxStepRows, model: configuration, layers: trunk.layers,
       head: trunk.head.inputFormats, cacheLayout: cacheLayout, geometry: catalog?.geometry,

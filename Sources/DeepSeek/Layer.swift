@@ -50,13 +50,17 @@ struct Layer: Sendable {
     }
   }
 
+  /// What attention reads `Stream.normed` as.
+  var attentionFormats: ActivationFormats {
+    switch attention {
+    case .latent(let attention): attention.inputFormats
+    case .groupedQuery(let attention): attention.inputFormats
+    }
+  }
+
   /// What `Stream.normed` is encoded to somewhere in this layer.
   var inputFormats: ActivationFormats {
-    let first =
-      switch attention {
-      case .latent(let attention): attention.inputFormats
-      case .groupedQuery(let attention): attention.inputFormats
-      }
+    let first = attentionFormats
     return switch feedForward {
     case .dense(let network): first.union(network.inputFormats)
     case .mixture(let mixture): first.union(mixture.shared?.inputFormats ?? []).union(.floats)

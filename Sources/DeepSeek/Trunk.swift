@@ -31,4 +31,11 @@ struct Trunk: Sendable {
     self.layers = layers
     try loader.load(team: team, progress: progress)
   }
+
+  /// The format of keys and values that costs no more than the weights do already: as computed
+  /// where attention reads floats, halves where it reads blocks of 8 bits.
+  var kvFormat: KVFormat {
+    let readsFloats = layers.contains { $0.attentionFormats.contains(.floats) }
+    return readsFloats ? .float32 : .float16
+  }
 }

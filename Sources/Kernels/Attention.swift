@@ -234,7 +234,7 @@ private struct AttentionWorkspace: ~Copyable {
   private var parts = FloatMatrix(rows: 1, columns: 0)
   private var codes = ByteBuffer(byteCount: 0)
   private var codeScales = FloatMatrix(rows: 1, columns: 0)
-  private var codeSums = ByteBuffer(byteCount: 0)
+  private var codeStarts = ByteBuffer(byteCount: 0)
 
   mutating func prepare(_ job: inout ck_attention_job, rows: Int) {
     let partFloats = unsafe partCount * ck_attention_part(job.value_width)
@@ -245,10 +245,10 @@ private struct AttentionWorkspace: ~Copyable {
     let blocks = elements / 32
     if codes.byteCount < elements { codes = ByteBuffer(byteCount: elements) }
     if codeScales.columns < blocks { codeScales = FloatMatrix(rows: 1, columns: blocks) }
-    if codeSums.byteCount < 4 * blocks { codeSums = ByteBuffer(byteCount: 4 * blocks) }
+    if codeStarts.byteCount < 4 * blocks { codeStarts = ByteBuffer(byteCount: 4 * blocks) }
     unsafe job.code_scales = codeScales.baseAddress
     unsafe job.codes = codes.baseAddress.assumingMemoryBound(to: Int8.self)
-    unsafe job.code_sums = codeSums.baseAddress.assumingMemoryBound(to: Int32.self)
+    unsafe job.code_starts = codeStarts.baseAddress.assumingMemoryBound(to: Int32.self)
   }
 }
 

@@ -25,6 +25,8 @@ public final class PageMemory: @unchecked Sendable {  // the owner says who uses
     self.pageCount = pageCount
     self.pageByteCount = pageByteCount
     unsafe base = unsafe raw
+    // One layer's tiles lie a page apart: with small pages of the system, each costs a walk.
+    unsafe ck_advise_huge_pages(raw, byteCount)
   }
 
   deinit { unsafe munmap(base, pageCount * pageByteCount) }

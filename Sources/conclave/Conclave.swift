@@ -24,7 +24,9 @@ struct Conclave: AsyncParsableCommand {
         subcommands: [Inspect.self, Tokenize.self, Logits.self, Perplexity.self]),
       CommandGroup(
         name: "Measure:",
-        subcommands: [Latency.self, Bench.self, BenchKernels.self, Synthesize.self]),
+        subcommands: [
+          Latency.self, Bench.self, BenchKernels.self, BenchAttention.self, Synthesize.self,
+        ]),
     ])
 
   /// Parses the arguments, runs the command and ends the process with its status.

@@ -159,6 +159,39 @@ extension ClusterTests {
       }
     }
 
+    @Test func `bench-attention compares formats, heads and contexts`() throws {
+      let result = try object([
+        "bench-attention", "--heads", "3", "16", "--contexts", "70", "--rows", "2",
+        "--milliseconds", "1", "--threads", "2",
+      ])
+      let speeds = try #require(result["attention"] as? [[String: Any]])
+      #expect(
+        speeds.compactMap { $0["format"] as? String }
+          == ["f32", "f32", "f16", "f16", "int8", "int8"])
+      #expect(speeds.compactMap { $0["heads"] as? Int } == [3, 16, 3, 16, 3, 16])
+      #expect(speeds.allSatisfy { ($0["operationsPerSecond"] as? Double ?? 0) > 0 })
+    }
+
+    @Test func `the format of keys and values decides the logits, and what they take`() throws {
+      let tokens = (1...70).map(String.init).joined(separator: ",")
+      let logits = try ["f32", "f16", "int8"].map { format in
+        try ConclaveCommand.run([
+          "logits", Fixtures.demoModel, "--tokens", tokens, "--kv-format", format, "--json",
+        ]).output
+      }
+      #expect(Set(logits).count == 3)
+      let usual = try ConclaveCommand.run([
+        "logits", Fixtures.demoModel, "--tokens", tokens, "--json",
+      ])
+      #expect(usual.output == logits[1])
+      let memory = try #require(
+        try object(["inspect", Fixtures.demoModel])["memory"] as? [String: Any])
+      let bytes = try #require(memory["cacheBytesPerTokenByFormat"] as? [String: Int])
+      let (whole, half) = (try #require(bytes["f32"]), try #require(bytes["f16"]))
+      #expect(whole == 2 * half)
+      #expect(try #require(bytes["int8"]) < half)
+    }
+
     @Test func `a synthesized model runs`() throws {
       let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).gguf").path
       defer { try? FileManager.default.removeItem(atPath: path) }

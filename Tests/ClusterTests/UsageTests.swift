@@ -75,6 +75,9 @@ extension ClusterTests {
       ["bench", "m", "--batch", "0"], ["bench", "m", "--batch", "8", "--step-tokens", "4"],
       ["bench", "m", "--depth", "-1"], ["bench-kernels", "--formats", "q9_k"],
       ["bench-kernels", "--rows", "0"], ["bench-kernels", "--working-set", "1"],
+      ["bench-attention", "--heads", "0"], ["bench-attention", "--contexts", "64", "0"],
+      ["bench-attention", "--rows", "0"], ["bench-attention", "--milliseconds", "0"],
+      ["logits", "m", "--tokens", "1", "--kv-format", "q4"],
       ["perplexity", "m"],
       ["perplexity", "m", "--file", "f", "--window", "0"], ["synthesize", "no-model", "out"],
       ["synthesize", "deepseek-v2", "out", "--experts", "17"],
@@ -89,7 +92,7 @@ extension ClusterTests {
     @Test func `help is exit 0 for every command`() throws {
       let commands = [
         "demo", "inspect", "tokenize", "logits", "generate", "chat", "perplexity", "worker",
-        "serve", "latency", "bench", "bench-kernels", "synthesize", "keys",
+        "serve", "latency", "bench", "bench-kernels", "bench-attention", "synthesize", "keys",
       ]
       for arguments in [["--help"], ["--version"]] + commands.map({ [$0, "--help"] }) {
         let ended = try ConclaveCommand.run(arguments)

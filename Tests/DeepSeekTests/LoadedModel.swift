@@ -12,7 +12,7 @@ final class LoadedModel {
 
   init(
     _ path: String, variant: KernelVariant = .best, threads: Int = 1,
-    routing: RoutingRule = .huggingFace, maxStepRows: Int = 64, kvFormat: KVFormat = .float32
+    routing: RoutingRule = .huggingFace, maxStepRows: Int = 64, kvFormat: KVFormat? = nil
   ) throws {
     let kernels = Kernels(variant: variant, team: ThreadTeam(threads: threads))
     self.kernels = kernels

@@ -11,8 +11,9 @@ struct ModelConfigurationTests {
     #expect(v2.routedParameters == 9440 * 23_592_960)
     #expect(v2.attention.cachedElementsPerPosition == 576)
     #expect(CacheLayout(v2.attention, format: .float32).tile.columns == 576)
-    let tile = CacheLayout(v2.attention, format: .int8).tile
-    #expect(v2.layerCount * tile.byteCount / KVTile.positions == 36_720, "8 bits, per token")
+    #expect(v2.cacheBytesPerToken(.float32) == 138_240)
+    #expect(v2.cacheBytesPerToken(.float16) == 69_120)
+    #expect(v2.cacheBytesPerToken(.int8) == 36_720)
     let lite = try PublishedModels.configuration(PublishedModels.v2Lite)
     #expect(lite.parametersPerExpert == 8_650_752)
     #expect(lite.routedParameters == 1664 * 8_650_752)

@@ -264,10 +264,10 @@ struct ck_attention_job {
   bool by_split;  // a unit is one split; otherwise all of them
   float *parts;
   // Int8 only: encoded queries, rows × heads × key_width codes, and per block of 32 a scale times
-  // `scale`, and −Σ codes.
+  // `scale`, and −128 · Σ codes.
   int8_t *codes;
   float *code_scales;
-  int32_t *code_sums;
+  int32_t *code_starts;
 };
 
 // Floats of one part of the workspace, and parts that a row of `length` positions needs.

@@ -24,9 +24,9 @@ struct ModelArguments: ParsableArguments {
   @Option(
     name: .customLong("kv-format"),
     help: ArgumentHelp(
-      "How keys and values are stored: as computed, as halves, or as blocks of 8-bit numbers.",
-      valueName: "format"))
-  var kvFormat = CacheFormat.f32
+      "How keys and values are stored: as computed, as halves, or as blocks of 8-bit numbers. "
+        + "(default: f16, or f32 where attention has float weights)", valueName: "format"))
+  var kvFormat: CacheFormat?
 
   static let defaultContextLimit = 32_768
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import DeepSeek
+import Kernels
 import ModelFiles
 import Tokenization
 
@@ -39,7 +40,12 @@ struct Inspect: ParsableCommand {
           ("coordinatorBytes", .integer(overview.trunkBytes)),
           ("expertsBytes", .integer(overview.routed?.bytes ?? 0)),
           ("bytesPerExpert", .integer(overview.bytesPerExpert)),
-          ("cacheBytesPerToken", .integer(overview.cacheBytesPerToken)),
+          ("cacheBytesPerToken", .integer(overview.cacheBytesPerToken(.float32))),
+          (
+            "cacheBytesPerTokenByFormat",
+            .object(
+              KVFormat.allCases.map { ($0.rawValue, .integer(overview.cacheBytesPerToken($0))) })
+          ),
         ]),
       ])
     } else {

@@ -1,4 +1,5 @@
 import DeepSeek
+import Kernels
 import ModelFiles
 
 /// A model's overview as lines for people.
@@ -82,11 +83,13 @@ struct InspectionReport {
   }
 
   private func memory(_ configuration: ModelConfiguration) -> [String] {
-    let cache = Quantity.bytes(overview.cacheBytesPerToken)
+    let cache = KVFormat.allCases.map {
+      "\(Quantity.bytes(overview.cacheBytesPerToken($0))) as \($0.rawValue)"
+    }
     var lines = [
       style.bold("Memory"),
-      fact(
-        "coordinator", "\(Quantity.bytes(overview.trunkBytes)) plus \(cache) per token of context"),
+      fact("coordinator", "\(Quantity.bytes(overview.trunkBytes)) plus the cache"),
+      fact("cache", "for each token of context " + cache.joined(separator: ", ")),
     ]
     guard configuration.mixture != nil else { return lines }
     let routed = overview.routed?.bytes ?? 0

@@ -1,4 +1,5 @@
 import DeepSeek
+import Kernels
 import ModelFiles
 import Tensors
 
@@ -60,10 +61,9 @@ struct ModelOverview {
     return parameters - routed + routed / mixture.expertCount * mixture.expertsPerToken
   }
 
-  /// Bytes of keys and values that one token adds, in all layers, as float32.
-  var cacheBytesPerToken: Int {
-    guard let configuration else { return 0 }
-    return 4 * configuration.attention.cachedElementsPerPosition * configuration.layerCount
+  /// Bytes of keys and values that one token adds, in all layers.
+  func cacheBytesPerToken(_ format: KVFormat) -> Int {
+    configuration?.cacheBytesPerToken(format) ?? 0
   }
 }
 

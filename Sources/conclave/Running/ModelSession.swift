@@ -15,6 +15,8 @@ final class ModelSession {
   let archive: ModelArchive
   let configuration: ModelConfiguration
   let kernels: Kernels
+  /// How keys and values are stored.
+  let kvFormat: KVFormat
   /// The workers; nil when everything is in this process.
   let cluster: ClusterSession?
   /// The model without its routed experts, for runs that make steps of their own.
@@ -46,7 +48,7 @@ final class ModelSession {
     let trunk = try Self.loading("loading the model") { progress in
       try DeepSeekModel(
         archive, kernels: kernels, routing: modelArguments.routing.rule,
-        maxStepRows: modelArguments.stepTokens, kvFormat: modelArguments.kvFormat.format,
+        maxStepRows: modelArguments.stepTokens, kvFormat: modelArguments.kvFormat?.format,
         progress: progress)
     }
     var experts: (any ExpertBackend)?
@@ -65,6 +67,7 @@ final class ModelSession {
     self.experts = experts
     model = DeepSeekLanguageModel(trunk, experts: observed ?? experts, team: kernels.team)
     arguments = modelArguments
+    kvFormat = trunk.kvFormat
     self.archive = archive
     self.configuration = configuration
     self.kernels = kernels
@@ -94,7 +97,7 @@ final class ModelSession {
 
   /// Equal for equal answers: the model and how it is computed.
   var fingerprint: String {
-    "\(archive.digest)".prefix(16) + "-\(kernels.numericsProfile)-\(arguments.kvFormat.rawValue)"
+    "\(archive.digest)".prefix(16) + "-\(kernels.numericsProfile)-\(kvFormat.rawValue)"
   }
 }
 
