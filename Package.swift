@@ -100,6 +100,12 @@ let package = Package(
         lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       resources: [.copy("Resources/conclave-demo-q8_0.gguf")], swiftSettings: swift),
+    .executableTarget(
+      name: "EngineOverhead",
+      dependencies: [
+        "Inference", "Kernels", "ModelFiles", "Telemetry", "Tensors", "Tokenization",
+      ],
+      path: "Benchmarks/EngineOverhead", swiftSettings: swift),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
       name: "TestSupport", dependencies: ["CAllocations"], path: "Tests/TestSupport",

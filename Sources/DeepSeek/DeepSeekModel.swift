@@ -25,6 +25,9 @@ public final class DeepSeekModel {
   /// How keys and values are stored.
   public var kvFormat: KVFormat { cacheLayout.format }
 
+  /// What one page of a pool takes, in bytes.
+  public var bytesPerPage: Int { configuration.layerCount * cacheLayout.tile.byteCount }
+
   let trunk: Trunk
   let cacheLayout: CacheLayout
   private let kernels: Kernels
@@ -65,7 +68,7 @@ public final class DeepSeekModel {
   ///
   /// - Throws: `ModelError.outOfMemory` when not a page fits, or the system grants no such space.
   public func makePool(byteCount: Int) throws(ModelError) -> KVPool {
-    try makePool(pageCount: byteCount / (configuration.layerCount * cacheLayout.tile.byteCount))
+    try makePool(pageCount: byteCount / bytesPerPage)
   }
 
   /// Makes a pool of `pageCount` pages of `KVPool.pageTokens` positions.

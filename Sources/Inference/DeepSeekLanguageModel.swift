@@ -30,29 +30,35 @@ public final class DeepSeekLanguageModel: LanguageModel {
   /// The most tokens that one `forward` takes.
   public var maxStepRows: Int { model.maxStepRows }
   /// What one page of keys and values takes, in bytes.
-  public var bytesPerPage: Int {
-    let configuration = model.configuration
-    return 4 * configuration.layerCount * configuration.attention.cachedElementsPerPosition
-      * CountedPool.pageTokens
-  }
+  public var bytesPerPage: Int { model.bytesPerPage }
 
   /// Makes room for the keys and values of `pageCount` pages; memory is taken as it is used.
-  public func makePool(pageCount: Int) throws -> CountedPool {
-    CountedPool(pageCount: pageCount) { [model] capacity in
-      try model.makeCache(capacity: capacity)
-    }
+  public func makePool(pageCount: Int) throws -> KVPool {
+    try model.makePool(pageCount: pageCount)
   }
 
   /// Runs tokens of any mix of sequences.
-  public func forward(_ batch: TokenBatch<CountedCache>, logits: inout FloatMatrix) throws {
+  public func forward(_ batch: TokenBatch<KVCache>, logits: inout FloatMatrix) throws {
     step.removeAll()
     defer { step.removeAll() }
     for part in batch.parts {
       step.append(
-        batch.tokens.span.extracting(part.range), to: try part.cache.storage(),
+        batch.tokens.span.extracting(part.range), to: part.cache,
         wanted: part.wanted.ofSequence)
     }
     try model.forward(step, experts: experts, logits: &logits)
+  }
+}
+
+extension KVCache: SequenceCache {}
+
+extension KVPool: CachePool {
+  /// A cache without tokens, which may grow until it has all pages.
+  public func makeCache() -> KVCache { KVCache(self, capacity: pageCount * Self.pageTokens) }
+
+  /// A cache that starts with whole pages which others hold, too; it retains them.
+  public func makeCache(sharing pages: [KVPage]) -> KVCache {
+    KVCache(self, sharing: pages, capacity: pageCount * Self.pageTokens)
   }
 }
 

@@ -82,7 +82,12 @@ public final class Engine: Sendable {
   public var waitingCount: Int { inbox.waitingCount }
 
   /// What the engine is doing and has done; cheap, from any thread.
-  public var status: EngineStatus { meter.status }
+  public var status: EngineStatus {
+    var status = meter.status
+    // Those that the engine's thread has not looked at yet wait as well.
+    status.waitingCount = max(status.waitingCount, inbox.waitingCount)
+    return status
+  }
 
   /// Takes no more requests and ends the thread.
   ///

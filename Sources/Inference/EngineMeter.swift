@@ -33,21 +33,23 @@ final class EngineMeter: Sendable {
 }
 
 /// Tokens per second over the last ten seconds, one counter for each.
-struct TokenRate: Sendable {
+package struct TokenRate: Sendable {
   private static let seconds = 10
   private var counts = Array(repeating: 0, count: TokenRate.seconds)
   private var current: Int64 = 0
   private var start: Duration?
 
+  package init() {}
+
   /// Counts tokens at a time that does not go back.
-  mutating func add(_ tokens: Int, at time: Duration) {
+  package mutating func add(_ tokens: Int, at time: Duration) {
     if start == nil { start = time }
     advance(to: time)
     counts[Int(current % Int64(Self.seconds))] += tokens
   }
 
   /// The rate at a time; over less than ten seconds if the first token is younger.
-  mutating func perSecond(at time: Duration) -> Double {
+  package mutating func perSecond(at time: Duration) -> Double {
     guard let start else { return 0 }
     advance(to: time)
     let part = Double(time.components.attoseconds) / 1e18

@@ -5,11 +5,16 @@
 /// Within a key it is first come, first served.
 /// - Source: Sheng et al., "Fairness in serving large language models" (OSDI 2024), virtual token
 ///   counters.
-struct FairQueue: Sendable {
+package struct FairQueue: Sendable {
   /// Who shares: a tenant's requests of one priority.
-  struct Key: Hashable, Sendable {
-    let tenant: String?
-    let priority: RequestPriority
+  package struct Key: Hashable, Sendable {
+    package let tenant: String?
+    package let priority: RequestPriority
+
+    package init(tenant: String?, priority: RequestPriority = .normal) {
+      self.tenant = tenant
+      self.priority = priority
+    }
   }
 
   private struct Account {

@@ -76,7 +76,7 @@ enum JournalRecord: Sendable {
 /// A request as the journal keeps it.
 public struct JournaledRequest: Sendable {
   /// Its number in the journal.
-  let serial: UInt64
+  package let serial: UInt64
   /// The request, its seed chosen, without its constraint: what the constraint can be made from is
   /// for `note`.
   public var request: GenerationRequest
@@ -85,7 +85,7 @@ public struct JournaledRequest: Sendable {
 }
 
 /// CRC32C (Castagnoli), as iSCSI and ext4 use it.
-func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+package func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 {
   var crc = UInt32.max
   for byte in bytes { crc = crc >> 8 ^ checksumTable[Int((crc ^ UInt32(byte)) & 0xFF)] }
   return ~crc

@@ -3,7 +3,7 @@ import Foundation
 /// Where a journal's bytes are: a file, or what a test puts in its place.
 ///
 /// Used by one thread at a time.
-protocol JournalStorage: Sendable {
+package protocol JournalStorage: Sendable {
   /// Everything that is stored.
   func read() throws -> [UInt8]
   /// Adds bytes at the end; after an error some of them may be there.

@@ -1,10 +1,10 @@
-import Tokenization
+package import Tokenization
 
 extension Sampler {
   /// How probable a token is in the model's own distribution, and the most probable ones.
   ///
   /// The distribution is softmax over the tokens that can be drawn. Costs about as much as a draw.
-  func logProbabilities(
+  package func logProbabilities(
     of token: TokenID, top count: Int, _ logits: Span<Float>,
     workspace: inout SamplerWorkspace
   ) -> TokenLogProbabilities {

@@ -41,10 +41,6 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
     }
     let cache = pages.isEmpty ? pool.makeCache() : pool.makeCache(sharing: pages)
     sequence.cache = cache
-    if cache.length < sequence.path.count * pageSize {
-      prefixes.unpin(sequence.path)  // a pool that cannot share
-      sequence.path = []
-    }
     return cache.length
   }
 

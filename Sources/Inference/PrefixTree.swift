@@ -1,7 +1,7 @@
-import Tokenization
+package import Tokenization
 
 /// A node of a prefix tree, or a tenant's root.
-typealias PrefixNodeID = Int32
+package typealias PrefixNodeID = Int32
 
 /// Which pages hold the beginnings of sequences, block by block, so that others can start with them.
 ///
@@ -9,8 +9,8 @@ typealias PrefixNodeID = Int32
 /// a root of its own, so nobody can learn from the time to a first token what others have asked.
 /// Nodes in use are pinned; the others form a list, longest unused first, in which a node always
 /// stands before the one above it, so that the first can be dropped.
-struct PrefixTree<Page> {
-  typealias NodeID = PrefixNodeID
+package struct PrefixTree<Page> {
+  package typealias NodeID = PrefixNodeID
 
   private struct Node {
     var page: Page?
@@ -37,16 +37,16 @@ struct PrefixTree<Page> {
   private var oldest: NodeID = -1
   private var newest: NodeID = -1
   /// Pages that the tree holds.
-  private(set) var pageCount = 0
+  package private(set) var pageCount = 0
   /// Pages that it can drop.
-  private(set) var unusedCount = 0
+  package private(set) var unusedCount = 0
 
-  init(pageSize: Int) {
+  package init(pageSize: Int) {
     self.pageSize = pageSize
   }
 
   /// The nodes of the longest known beginning of `tokens`, at most `limit` of them.
-  func match(_ tokens: [TokenID], tenant: String?, limit: Int) -> [NodeID] {
+  package func match(_ tokens: [TokenID], tenant: String?, limit: Int) -> [NodeID] {
     guard var node = roots[tenant] else { return [] }
     var path: [NodeID] = []
     while path.count < limit {
@@ -59,13 +59,13 @@ struct PrefixTree<Page> {
   }
 
   /// The page of a node.
-  func page(of node: NodeID) -> Page? { nodes[Int(node)].page }
+  package func page(of node: NodeID) -> Page? { nodes[Int(node)].page }
 
   /// The node of a block after `parent` (nil: the first one), made if need be, and pinned.
   ///
   /// - Returns: Whether it is new, so that its page has to be held; nil when another block has the
   ///   same hash and this one cannot be known.
-  mutating func insert(
+  package mutating func insert(
     _ tokens: [TokenID], _ range: Range<Int>, page: Page, after parent: NodeID?, tenant: String?
   ) -> (node: NodeID, isNew: Bool)? {
     let parent = parent ?? root(of: tenant)
@@ -86,13 +86,13 @@ struct PrefixTree<Page> {
   }
 
   /// Keeps a node, as those above it already are.
-  mutating func pin(_ node: NodeID) {
+  package mutating func pin(_ node: NodeID) {
     if nodes[Int(node)].pinCount == 0 { unlink(node) }
     nodes[Int(node)].pinCount += 1
   }
 
   /// Lets the nodes of a path go.
-  mutating func unpin(_ path: [NodeID]) {
+  package mutating func unpin(_ path: [NodeID]) {
     for node in path.reversed() {
       nodes[Int(node)].pinCount -= 1
       if nodes[Int(node)].pinCount == 0 { link(node) }
@@ -100,7 +100,7 @@ struct PrefixTree<Page> {
   }
 
   /// Drops the page that has been unused for longest; nil when all are in use.
-  mutating func dropOldest() -> Page? {
+  package mutating func dropOldest() -> Page? {
     guard oldest >= 0 else { return nil }
     let node = oldest
     let value = nodes[Int(node)]

@@ -57,7 +57,7 @@ public final class RequestJournal: Sendable {
     try self.init(JournalFile(path: path), path: path)
   }
 
-  init(_ storage: any JournalStorage, path: String = "journal") throws(InferenceError) {
+  package init(_ storage: any JournalStorage, path: String = "journal") throws(InferenceError) {
     self.storage = storage
     do {
       let bytes = try storage.read()
@@ -88,7 +88,9 @@ public final class RequestJournal: Sendable {
   ///
   /// - Returns: The number by which it can be finished.
   /// - Throws: `InferenceError.journalFailed`; then the request has not been accepted.
-  func accept(_ request: GenerationRequest, choices: Int) async throws(InferenceError) -> UInt64 {
+  package func accept(_ request: GenerationRequest, choices: Int) async throws(InferenceError)
+    -> UInt64
+  {
     let serial = state.withLock { state in
       state.lastSerial += 1
       return state.lastSerial
@@ -108,7 +110,7 @@ public final class RequestJournal: Sendable {
 
   /// Notes that a request is over; it is lost with a crash that comes before it is on the disk, and
   /// then the request runs once more.
-  func finish(_ serial: UInt64) {
+  package func finish(_ serial: UInt64) {
     let record = JournalRecord.finished(serial: serial)
     enqueue(Pending(record: record, bytes: record.bytes, continuation: nil))
   }

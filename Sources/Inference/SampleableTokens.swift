@@ -27,7 +27,7 @@ extension SampleableTokens {
   /// The id of the highest logit, the lowest id on ties; nil when none is above minus infinity.
   ///
   /// What is not a number counts as minus infinity. Reads every logit once, 16 at a time.
-  func highest(of logits: Span<Float>) -> Int? {
+  package func highest(of logits: Span<Float>) -> Int? {
     precondition(logits.count == vocabularySize)
     let bytes = unsafe logits.bytes
     var peak = -Float.infinity

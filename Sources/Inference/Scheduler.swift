@@ -4,21 +4,27 @@
 /// its prompt, then parts of prompts, as many rows as the latency that is left allows. When memory
 /// runs out, the sequence of lowest rank (lowest priority, then youngest) gives its pages back and
 /// is run again later; the highest one is never touched, so that something always moves.
-struct Scheduler {
+package struct Scheduler {
   /// The bounds of a step.
-  struct Limits: Sendable {
+  package struct Limits: Sendable {
     /// Tokens in a step.
-    var maxStepRows: Int
+    package var maxStepRows: Int
     /// Sequences that run at a time; at most `maxStepRows`.
-    var maxSequences: Int
+    package var maxSequences: Int
     /// How long a step with decode rows may take; nil: twice as long as without prompts.
-    var maxInterTokenLatency: Duration?
+    package var maxInterTokenLatency: Duration?
     /// Prompt tokens that a step takes however slow it is.
-    var minimumChunk = 4
+    package var minimumChunk = 4
     /// Prompt tokens in a step as long as nothing is known of its time.
-    var firstChunk = 32
+    package var firstChunk = 32
     /// Prompt tokens after which it is another key's turn.
-    var quantum = 64
+    package var quantum = 64
+
+    package init(maxStepRows: Int, maxSequences: Int, maxInterTokenLatency: Duration? = nil) {
+      self.maxStepRows = maxStepRows
+      self.maxSequences = maxSequences
+      self.maxInterTokenLatency = maxInterTokenLatency
+    }
   }
 
   /// A sequence as the scheduler sees it.
@@ -52,20 +58,20 @@ struct Scheduler {
   private var aloneFailureCount = 0
   private var deadlineCount = 0
 
-  init(_ limits: Limits) {
+  package init(_ limits: Limits) {
     precondition(limits.maxSequences >= 1 && limits.maxSequences <= limits.maxStepRows)
     self.limits = limits
   }
 
   /// Sequences that wait for a cache.
-  var waitingCount: Int { queue.waitingCount }
+  package var waitingCount: Int { queue.waitingCount }
   /// Sequences that have one.
-  var runningCount: Int { running.count }
+  package var runningCount: Int { running.count }
   /// Whether there is nothing to do.
-  var isIdle: Bool { entries.isEmpty }
+  package var isIdle: Bool { entries.isEmpty }
 
   /// Adds a sequence of `promptCount` tokens.
-  mutating func submit(
+  package mutating func submit(
     _ id: SequenceID, promptCount: Int, key: FairQueue.Key,
     deadline: (time: Duration, limit: Duration)? = nil, leader: SequenceID? = nil
   ) {
@@ -78,7 +84,7 @@ struct Scheduler {
   }
 
   /// Forgets a sequence that is over, or that nobody wants any more.
-  mutating func remove(_ id: SequenceID, memory: some SequenceMemory) {
+  package mutating func remove(_ id: SequenceID, memory: some SequenceMemory) {
     guard let entry = entries.removeValue(forKey: id) else { return }
     if entry.deadline != nil { deadlineCount -= 1 }
     suspects.removeAll { $0 == id }
@@ -92,7 +98,7 @@ struct Scheduler {
   }
 
   /// Takes note that a step has been run.
-  mutating func complete(_ plan: StepPlan, seconds: Double) {
+  package mutating func complete(_ plan: StepPlan, seconds: Double) {
     for slot in plan.slots { entries[slot.sequence]?.computedCount += slot.count }
     cost.record(rows: plan.rowCount, seconds: seconds)
     if let first = suspects.first, plan.slots.first?.sequence == first {
@@ -102,14 +108,14 @@ struct Scheduler {
   }
 
   /// Takes note that a sequence has one more token.
-  mutating func append(to id: SequenceID) { entries[id]?.tokenCount += 1 }
+  package mutating func append(to id: SequenceID) { entries[id]?.tokenCount += 1 }
 
   /// Takes note that a step has failed; its sequences are as they were before it.
   ///
   /// Nobody shall pay for the failure of another one's tokens: so each sequence of the step is tried
   /// alone next, and ends when it fails alone. After two such failures in a row it is not they.
   /// - Returns: The sequences to end.
-  mutating func fail(_ plan: StepPlan) -> [SequenceID] {
+  package mutating func fail(_ plan: StepPlan) -> [SequenceID] {
     guard plan.slots.count == 1, let slot = plan.slots.first else {
       suspects = plan.slots.map(\.sequence)
       aloneFailureCount = 0
@@ -124,7 +130,7 @@ struct Scheduler {
   }
 
   /// The composition of the next step; without slots when there is nothing to run.
-  mutating func nextStep(at time: Duration, memory: some SequenceMemory) -> StepPlan {
+  package mutating func nextStep(at time: Duration, memory: some SequenceMemory) -> StepPlan {
     var plan = StepPlan()
     if deadlineCount > 0 { expire(at: time, memory: memory, plan: &plan) }
     if let suspect = suspects.first {

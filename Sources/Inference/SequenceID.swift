@@ -1,6 +1,12 @@
 /// A sequence in the engine; later ones have higher numbers.
-struct SequenceID: Hashable, Comparable, Sendable {
-  let number: UInt64
+package struct SequenceID: Hashable, Comparable, Sendable {
+  package let number: UInt64
 
-  static func < (first: SequenceID, second: SequenceID) -> Bool { first.number < second.number }
+  package init(number: UInt64) {
+    self.number = number
+  }
+
+  package static func < (first: SequenceID, second: SequenceID) -> Bool {
+    first.number < second.number
+  }
 }

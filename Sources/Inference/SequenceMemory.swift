@@ -1,5 +1,5 @@
 /// Where the scheduler asks for room; the engine's is made of pages, a test's may be a number.
-protocol SequenceMemory: AnyObject {
+package protocol SequenceMemory: AnyObject {
   /// Tokens per page.
   var pageSize: Int { get }
   /// Pages that are free, or would be if the prefixes that nobody uses were forgotten.

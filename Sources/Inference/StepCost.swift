@@ -3,7 +3,7 @@
 /// Steps are sorted into classes by their rows, two per power of two, each with a running mean.
 /// Between classes the estimate is linear; beyond the largest it grows in proportion, which is too
 /// much because a step has a fixed cost, so that a caller who stays within a limit feels its way up.
-struct StepCost: Sendable {
+package struct StepCost: Sendable {
   private struct Mean {
     var rows = 0.0
     var seconds = 0.0
@@ -20,8 +20,10 @@ struct StepCost: Sendable {
   private var classes: [Mean?] = Array(repeating: nil, count: 64)
   private var stepCount = 0
 
+  package init() {}
+
   /// Takes a step of `rows` rows, at least 1, into account.
-  mutating func record(rows: Int, seconds: Double) {
+  package mutating func record(rows: Int, seconds: Double) {
     guard rows > 0, seconds.isFinite, seconds >= 0 else { return }
     stepCount += 1
     let index = Self.classIndex(rows)
@@ -37,7 +39,7 @@ struct StepCost: Sendable {
   }
 
   /// The time of a step of `rows` rows, in seconds; nil when none has been seen.
-  func seconds(rows: Int) -> Double? {
+  package func seconds(rows: Int) -> Double? {
     let rows = Double(rows)
     var below: Mean?
     for case .some(var mean) in classes {
@@ -54,7 +56,7 @@ struct StepCost: Sendable {
   }
 
   /// The most rows, up to `most`, that can join `rows` others within a time; nil when unknown.
-  func rowsThatFit(beside rows: Int, within seconds: Double, most: Int) -> Int? {
+  package func rowsThatFit(beside rows: Int, within seconds: Double, most: Int) -> Int? {
     guard self.seconds(rows: max(rows, 1)) != nil else { return nil }
     var fits = 0
     var tooMany = most + 1
