@@ -78,12 +78,12 @@ let package = Package(
     target("Coordinator", cluster),
     target(
       "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "Tensors", "Telemetry"]),
+    target("Constraints", ["Inference", "ModelFiles", "Tokenization"]),
     target(
       "Serving",
       [
-        "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore, nioSSL,
-        crypto,
-        log,
+        "Constraints", "Inference", "Tokenization", "ModelFiles", "Telemetry", hummingbird, nioCore,
+        nioSSL, crypto, log,
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -108,7 +108,8 @@ let package = Package(
       path: "Benchmarks/EngineOverhead", swiftSettings: swift),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
-      name: "TestSupport", dependencies: ["CAllocations"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["CAllocations", "ModelFiles", "Tokenization"],
+      path: "Tests/TestSupport",
       swiftSettings: swift),
     tests("Kernels", ["Tensors"]),
     tests("ModelFiles", ["Tensors"]),
@@ -123,10 +124,12 @@ let package = Package(
     tests(
       "Inference",
       ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors", "Telemetry"]),
+    tests("Constraints", ["Inference", "ModelFiles", "Tokenization"]),
     tests(
       "Serving",
       [
-        "Inference", "Tokenization", "ModelFiles", "Tensors", hummingbird, nioCore, lifecycle, log,
+        "Constraints", "Inference", "Tokenization", "ModelFiles", "Tensors", hummingbird, nioCore,
+        lifecycle, log,
         .product(name: "HummingbirdTesting", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "NIOPosix", package: "swift-nio"),

@@ -14,6 +14,8 @@ public struct GenerationRequest: Sendable {
   public var stopTokens: Set<TokenID>
   /// Text that is dropped if the answer begins with it, as a chat format's `answerPrefix`.
   public var answerPrefix: String
+  /// Control tokens whose names are part of the answer's text, as the marks of tool calls.
+  public var shownTokens: Set<TokenID> = []
 
   /// How many alternatives `GenerationEvent.logProbabilities` names for each token, 0…20; nil: there
   /// is no such event.

@@ -43,6 +43,7 @@ struct JournalWriter {
     for text in request.stopStrings { write(text) }
     write(request.stopTokens.sorted())
     write(request.answerPrefix)
+    write(request.shownTokens.sorted())
     write(request.topLogprobs) { $0.write($1) }
     write(request.tenant) { $0.write($1) }
     write(request.priority.rawValue)
@@ -96,7 +97,8 @@ struct JournalReader {
   mutating func request() -> GenerationRequest? {
     guard let prompt = tokens(), let maxTokens = optional({ $0.integer() }),
       let sampling = sampling(), let stopStrings = array({ $0.text() }), let stopTokens = tokens(),
-      let answerPrefix = text(), let topLogprobs = optional({ $0.integer() }),
+      let answerPrefix = text(), let shownTokens = tokens(),
+      let topLogprobs = optional({ $0.integer() }),
       let tenant = optional({ $0.text() }),
       let priority = integer().flatMap(RequestPriority.init(rawValue:)),
       let deadline = optional({ $0.duration() }), let id = optional({ $0.text() }),
@@ -105,6 +107,7 @@ struct JournalReader {
     var request = GenerationRequest(
       prompt: prompt, maxTokens: maxTokens, sampling: sampling, stopStrings: stopStrings,
       stopTokens: Set(stopTokens), answerPrefix: answerPrefix)
+    request.shownTokens = Set(shownTokens)
     request.topLogprobs = topLogprobs
     request.tenant = tenant
     request.priority = priority

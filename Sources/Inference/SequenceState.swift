@@ -44,7 +44,7 @@ struct SequenceState {
     constraint = request.constraint.map {
       FollowedConstraint($0, vocabularySize: tokens.vocabularySize, workPerToken: constraintWork)
     }
-    decoder = StreamDecoder(tokenizer)
+    decoder = StreamDecoder(tokenizer, showing: request.shownTokens)
     trimmer = PrefixTrimmer(request.answerPrefix)
     stopStrings = StopStrings(request.stopStrings)
   }

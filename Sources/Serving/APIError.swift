@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import Inference
+import ModelFiles
 
 /// A refusal in the shape that OpenAI clients understand.
 struct APIError: Error, Equatable {
@@ -68,6 +69,10 @@ extension APIError {
     case let error as InferenceError: self.init(error)
     case let error as HTTPError where error.status == .notFound:
       self = .invalid("there is nothing at this address", code: "not_found", status: .notFound)
+    case let error as HTTPError where error.status == .methodNotAllowed:
+      self = .invalid(
+        "this address does not take that method", code: "method_not_allowed",
+        status: .methodNotAllowed)
     case let error as HTTPError:
       self = .invalid(error.body ?? error.status.reasonPhrase, status: error.status)
     default: self = .unavailable("internal error", status: .internalServerError)
@@ -77,6 +82,16 @@ extension APIError {
   /// `{"error": {…}}`, the body of the response and the data of a last event.
   var body: ErrorBody {
     ErrorBody(error: .init(message: message, type: type, param: param, code: code))
+  }
+
+  /// The same as a value.
+  var json: JSONValue {
+    [
+      "error": [
+        "message": .string(message), "type": .string(type),
+        "param": param.map { .string($0) } ?? .null, "code": code.map { .string($0) } ?? .null,
+      ]
+    ]
   }
 
   var response: Response {

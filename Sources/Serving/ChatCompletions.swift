@@ -6,87 +6,60 @@ import Tokenization
 struct ChatCompletionsBody {
   let model: String?
   let messages: [ChatMessage]
+  let tools: ToolFields
   let generation: GenerationFields
+  /// Whether the model shall think first, where it can do both.
+  let thinks: Bool?
 
   /// Reads the body; every error names the field.
   init(_ body: JSONValue, defaults: SamplingParameters) throws(APIError) {
     var fields = try RequestFields(body)
     model = try fields.string("model")
-    messages = try Self.messages(&fields)
-    generation = try GenerationFields(&fields, defaults: defaults)
-    try Self.refuseTools(&fields)
-    if try fields.bool("logprobs") == true {
-      throw .invalid("logprobs is not supported by this server; leave it out", param: "logprobs")
+    messages = try MessageFields(try fields.array("messages") ?? []).messages
+    var generation = try GenerationFields(&fields, defaults: defaults)
+    tools = try ToolFields(&fields)
+    generation.topLogprobs = try Self.topLogprobs(&fields)
+    self.generation = generation
+    thinks = try Self.thinking(&fields)
+    if generation.format != .text, !tools.active.isEmpty {
+      throw .invalid(
+        "response_format does not go together with tools; leave one out, or set tool_choice none",
+        param: "response_format")
+    }
+    if generation.ignoresEndOfText, !tools.active.isEmpty {
+      throw .invalid("ignore_eos does not go together with tools", param: "ignore_eos")
     }
     try fields.finish(ignoring: GenerationFields.ignored)
   }
 
-  private static func messages(_ fields: inout RequestFields) throws(APIError) -> [ChatMessage] {
-    guard let values = try fields.array("messages"), !values.isEmpty else {
-      throw .invalid("messages must have at least one message", param: "messages")
+  private static func topLogprobs(_ fields: inout RequestFields) throws(APIError) -> Int? {
+    let isWanted = try fields.bool("logprobs") ?? false
+    let count = try fields.integer("top_logprobs", in: 0...GenerationFields.maximumTopLogprobs)
+    if let count, count > 0, !isWanted {
+      throw .invalid("top_logprobs is allowed only when logprobs is true", param: "top_logprobs")
     }
-    var messages: [ChatMessage] = []
-    for (index, value) in values.enumerated() {
-      messages.append(try message(value, path: "messages[\(index)]"))
-    }
-    return messages
+    return isWanted ? count ?? 0 : nil
   }
 
-  private static func message(_ value: JSONValue, path: String) throws(APIError) -> ChatMessage {
-    var fields = try RequestFields(value, path: path)
-    let roleName = try fields.string("role")
-    guard let role = roleName.flatMap(role) else {
-      throw .invalid(
-        "\(path).role must be system, developer, user or assistant"
-          + (roleName.map { ", not \"\($0.prefix(40))\"" } ?? ""),
-        param: "\(path).role")
-    }
-    let content = try text(&fields, path: "\(path).content")
-    try fields.finish(ignoring: ["name", "refusal", "annotations", "audio"])
-    return ChatMessage(role, content)
-  }
-
-  private static func role(_ name: String) -> ChatMessage.Role? {
-    switch name {
-    case "system", "developer": .system
-    case "user": .user
-    case "assistant": .assistant
-    default: nil
-    }
-  }
-
-  /// A string, or the texts of an array of text parts joined.
-  private static func text(
-    _ fields: inout RequestFields, path: String
-  ) throws(APIError) -> String {
-    switch fields.value("content") {
-    case .string(let text): return text
-    case .array(let parts):
-      var joined = ""
-      for (index, part) in parts.enumerated() {
-        var part = try RequestFields(part, path: "\(path)[\(index)]")
-        guard try part.string("type") == "text", let text = try part.string("text") else {
-          throw .invalid(
-            "\(path)[\(index)] must be a text part; this model reads nothing else",
-            param: "\(path)[\(index)]")
-        }
-        joined += text
+  /// DeepSeek's `thinking`, vLLM's `chat_template_kwargs`, OpenAI's `reasoning_effort`.
+  private static func thinking(_ fields: inout RequestFields) throws(APIError) -> Bool? {
+    var thinks: Bool?
+    if let value = fields.value("chat_template_kwargs") {
+      var options = try RequestFields(value, path: "chat_template_kwargs")
+      for name in ["thinking", "enable_thinking"] {
+        if let flag = try options.bool(name) { thinks = flag }
       }
-      return joined
-    default:
-      throw .invalid("\(path) must be a string or an array of text parts", param: path)
+      try options.finish()
     }
-  }
-
-  private static func refuseTools(_ fields: inout RequestFields) throws(APIError) {
-    if let tools = try fields.array("tools"), !tools.isEmpty {
-      throw .invalid("tools are not supported by this server; leave them out", param: "tools")
+    if let value = fields.value("thinking") {
+      var options = try RequestFields(value, path: "thinking")
+      if let word = try options.word("type", of: ["enabled", "disabled", "auto"]) {
+        thinks = word == "auto" ? nil : word == "enabled"
+      }
+      try options.finish()
     }
-    if let choice = fields.value("tool_choice"), !["none", "auto"].contains(choice.string) {
-      throw .invalid("tool_choice needs tools, which are not supported", param: "tool_choice")
-    }
-    if let count = try fields.integer("top_logprobs"), count != 0 {
-      throw .invalid("top_logprobs is not supported by this server", param: "top_logprobs")
-    }
+    let efforts = ["none", "minimal", "low", "medium", "high", "xhigh"]
+    if try fields.word("reasoning_effort", of: efforts) == "none" { thinks = false }
+    return thinks
   }
 }

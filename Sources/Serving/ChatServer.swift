@@ -1,18 +1,15 @@
 import Foundation
-import HTTPTypes
 public import Hummingbird
 import HummingbirdCore
 public import Inference
 public import Logging
-import ModelFiles
 import NIOCore
 public import Tokenization
 
 /// The OpenAI-compatible HTTP face of an engine.
 ///
-/// Routes: `POST /v1/chat/completions`, `POST /v1/completions`, `GET /v1/models`,
-/// `GET /v1/models/{model}`, `GET /health`; for operators `GET /metrics`, `GET /cluster`, and the page
-/// at `GET /`.
+/// `GET /openapi.json` describes its routes; each family of them has a file in `Routes`. For operators
+/// there are `GET /metrics`, `GET /cluster`, and the page at `GET /`.
 public struct ChatServer: Sendable {
   /// Where the server listens and what it says about itself.
   public struct Options: Sendable {
@@ -32,6 +29,10 @@ public struct ChatServer: Sendable {
     public var maximumBodyBytes = 4 << 20
     /// The most open connections.
     public var maximumConnections = 1024
+    /// Whether streams are written to the engine's journal, so that they survive a crash.
+    public var keepsJournal = false
+    /// Asked by `GET /ready`: whether requests can be answered, and by whom; nil: as `cluster` shows.
+    public var readiness: (@Sendable () -> Readiness)?
     /// Who may ask; nil lets everybody in.
     public var keys: KeyRing?
     /// The names by which the server may be asked; nil takes any.
@@ -57,6 +58,8 @@ public struct ChatServer: Sendable {
   package let logger: Logger
   let figures = ServerFigures()
   let startedAt = Date()
+  let library: ConstraintLibrary
+  let archive = StreamArchive()
 
   /// Joins the parts; nothing listens yet.
   ///
@@ -70,6 +73,7 @@ public struct ChatServer: Sendable {
     self.tokenizer = tokenizer
     self.options = options
     self.logger = logger
+    library = ConstraintLibrary(tokenizer)
   }
 
   /// The service to run; it ends gracefully: requests under way are answered first.
@@ -100,147 +104,11 @@ public struct ChatServer: Sendable {
 
   /// Every route, behind what every request passes.
   func router() -> Router<ServingContext> {
-    let router = Router(context: ServingContext.self)
+    let router = Router(context: ServingContext.self, options: .autoGenerateHeadEndpoints)
     addMiddleware(to: router)
     addOperatorRoutes(to: router)
-    router.get("health") { _, _ in Response.json(["status": "ok"]) }
-    router.get("v1/models") { _, _ in Response.json(ModelList(data: [model])) }
-    router.get("v1/models/:model") { _, context in
-      try check(model: context.parameters.get("model"))
-      return Response.json(model)
-    }
-    router.post("v1/chat/completions") { request, context in
-      try await answerChat(request, context)
-    }
-    router.post("v1/completions") { request, context in
-      try await answerText(request, context)
-    }
+    for family in routeFamilies { family.add(to: router) }
+    router.refuseOtherMethods()
     return router
-  }
-}
-
-extension ChatServer {
-  private func answerChat(_ request: Request, _ context: ServingContext) async throws -> Response {
-    let body = try ChatCompletionsBody(await json(of: request), defaults: options.defaults)
-    try check(model: body.model)
-    let prompt: [TokenID]
-    do {
-      prompt = try tokenizer.encode(chat: body.messages, format: options.chatFormat)
-    } catch {
-      throw APIError.invalid("\(error)", param: "messages")
-    }
-    let format = options.chatFormat ?? tokenizer.chatFormat
-    return try await answer(
-      .chat, prompt: prompt, answerPrefix: format?.answerPrefix ?? "", body.generation, context)
-  }
-
-  private func answerText(_ request: Request, _ context: ServingContext) async throws -> Response {
-    let body = try CompletionsBody(await json(of: request), defaults: options.defaults)
-    try check(model: body.model)
-    return try await answer(.text, prompt: try prompt(of: body), body.generation, context)
-  }
-
-  /// The tokens of a raw prompt: special tokens in it count, and it gets one BOS if need be.
-  private func prompt(of body: CompletionsBody) throws(APIError) -> [TokenID] {
-    switch body.prompt {
-    case .tokens(let tokens): return tokens
-    case .text(let text):
-      if let suffix = body.suffix {
-        do { return try tokenizer.encode(prefix: text, suffix: suffix) } catch {
-          throw .invalid("\(error)", param: "suffix")
-        }
-      }
-      let tokens = tokenizer.encode(text, specials: true, addBOS: tokenizer.addsBOS)
-      let repeatsBOS = tokens.count > 1 && tokens[0] == tokenizer.bos && tokens[1] == tokens[0]
-      return repeatsBOS ? Array(tokens.dropFirst()) : tokens
-    }
-  }
-
-  private func answer(
-    _ kind: AnswerKind, prompt: [TokenID], answerPrefix: String = "", _ fields: GenerationFields,
-    _ context: ServingContext
-  ) async throws -> Response {
-    var request = GenerationRequest(
-      prompt: prompt, maxTokens: fields.maxTokens, sampling: fields.sampling,
-      stopStrings: fields.stopStrings,
-      stopTokens: fields.ignoresEndOfText ? [] : tokenizer.stopTokens, answerPrefix: answerPrefix)
-    request.belong(to: context.caller)
-    let generation = try engine.submit(request)
-    let watch = figures.watch(promptTokens: prompt.count, account: context.caller.account)
-    let format = AnswerFormat(kind, model: options.modelName, fingerprint: options.fingerprint)
-    if fields.streams {
-      let stream = EventStream(
-        format: format, includesUsage: fields.includesUsage, watch: watch)
-      return stream.response(generation, client: context.client)
-    }
-    let (text, summary) = try await context.client.cancelling(generation) {
-      try await collect(generation, watch)
-    }
-    return Response.json(format.whole(text, summary))
-  }
-
-  private func collect(
-    _ generation: Generation, _ watch: GenerationWatch
-  ) async throws -> (String, GenerationSummary) {
-    var text = ""
-    for try await event in generation.events {
-      watch.take(event)
-      switch event {
-      case .token, .logProbabilities: break
-      case .text(let more): text += more
-      case .finished(let summary) where summary.finishReason != .cancelled: return (text, summary)
-      case .finished: break
-      }
-    }
-    throw InferenceError.shuttingDown  // or the client has gone, and nobody reads this
-  }
-
-  private func json(of request: Request) async throws -> JSONValue {
-    let body = try await bytes(of: request)
-    do {
-      return try JSONValue(parsing: Array(body.readableBytesView))
-    } catch {
-      throw APIError.invalid("the request body is not valid JSON: \(error)", code: "invalid_json")
-    }
-  }
-
-  private func bytes(of request: Request) async throws -> ByteBuffer {
-    do {
-      return try await request.body.collect(upTo: options.maximumBodyBytes)
-    } catch is NIOTooManyBytesError {
-      throw APIError.invalid(
-        "the request body has more than \(options.maximumBodyBytes) bytes",
-        status: .contentTooLarge)
-    }
-  }
-
-  /// Fails when a request names a model that this server does not have.
-  private func check(model name: String?) throws(APIError) {
-    guard let name, name != options.modelName else { return }
-    throw .invalid(
-      "the model \"\(name.prefix(80))\" does not exist here; this server has"
-        + " \"\(options.modelName)\"", param: "model", code: "model_not_found",
-      status: .notFound)
-  }
-
-  private var model: ModelDescription { ModelDescription(id: options.modelName) }
-}
-
-/// The answer to `GET /v1/models`.
-struct ModelList: Encodable {
-  let object = "list"
-  let data: [ModelDescription]
-}
-
-/// The only model of a server.
-struct ModelDescription: Encodable {
-  let id: String
-  let object = "model"
-  let created = 0
-  let owner = "conclave"
-
-  private enum CodingKeys: String, CodingKey {
-    case id, object, created
-    case owner = "owned_by"
   }
 }

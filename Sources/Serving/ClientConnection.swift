@@ -10,6 +10,9 @@ struct ServingContext: RequestContext {
   let client: ClientConnection
   let caller = Caller()
 
+  /// Whose requests these are; streams of one are not found by another.
+  var owner: String? { caller.account?.name }
+
   init(source: ApplicationRequestContextSource) {
     coreContext = CoreRequestContextStorage(source: source)
     client = ClientConnection(channel: source.channel)
@@ -27,12 +30,12 @@ struct ClientConnection: Sendable {
   /// Where the client is, without its port; "" where that is not known.
   var address: String { channel.remoteAddress?.ipAddress ?? "" }
 
-  /// Runs `body` and cancels `generation` as soon as the client goes away.
+  /// Runs `body` and cancels `generations` as soon as the client goes away.
   func cancelling<Value>(
-    _ generation: Generation, during body: () async throws -> Value
+    _ generations: [Generation], during body: () async throws -> Value
   ) async throws -> Value {
     let watch = try? await channel.pipeline.handler(type: ClientWatch.self).get()
-    watch?.arm { generation.cancel() }
+    watch?.arm { for generation in generations { generation.cancel() } }
     defer { watch?.disarm() }
     return try await body()
   }

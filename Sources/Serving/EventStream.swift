@@ -1,57 +1,163 @@
+import HTTPTypes
 import Hummingbird
 import Inference
 import NIOCore
 
-/// Writes a generation as server-sent events: `data: {…}` and a blank line each, `[DONE]` last.
+/// Writes answers as server-sent events, each with an id from which the stream can be continued.
 struct EventStream: Sendable {
-  let format: AnswerFormat
-  let includesUsage: Bool
-  let watch: GenerationWatch
+  let ticket: AnswerTicket
+  let layout: AnswerLayout
+  /// Answers to each prompt.
+  let choices: Int
+  var presenter: any AnswerPresenter
+  /// What the client has read before; those events are not sent again.
+  var start: StreamPosition
+  /// What counts each generation.
+  let watches: [GenerationWatch]
 
   /// The response, whose body is written while the engine works.
-  func response(_ generation: Generation, client: ClientConnection) -> Response {
+  ///
+  /// With `cancels`, the engine stops when the client goes away.
+  func response(
+    _ generations: [Generation], client: ClientConnection, cancels: Bool = true
+  ) -> Response {
     Response(
       status: .ok,
-      headers: [.contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache"],
+      headers: [
+        .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
+      ],
       body: ResponseBody { writer in
-        try await client.cancelling(generation) {
-          try await write(generation, to: &writer)
+        try await client.cancelling(cancels ? generations : []) {
+          var stream = StreamWriter(self, count: generations.count)
+          try await stream.write(generations, to: &writer)
         }
         try await writer.finish(nil)
       })
   }
+}
 
-  private func write(
-    _ generation: Generation, to writer: inout any ResponseBodyWriter
+extension HTTPField.Name {
+  /// The last event that a client has seen.
+  static let lastEventID = named("last-event-id")
+}
+
+/// One stream on its way.
+private struct StreamWriter {
+  private let stream: EventStream
+  private var presenter: any AnswerPresenter
+  private var position: StreamPosition
+  private var readers: [AnswerReader]
+
+  init(_ stream: EventStream, count: Int) {
+    self.stream = stream
+    presenter = stream.presenter
+    position = StreamPosition(choices: count)
+    readers = Array(repeating: AnswerReader(stream.layout), count: count)
+  }
+
+  mutating func write(
+    _ generations: [Generation], to writer: inout any ResponseBodyWriter
   ) async throws {
-    if let opening = format.opening { try await send(opening, to: &writer) }
     do {
-      var isComplete = false
-      for try await event in generation.events {
-        watch.take(event)
-        switch event {
-        case .token, .logProbabilities: break
-        case .text(let text): try await send(format.part(text), to: &writer)
-        case .finished(let summary):
-          guard summary.finishReason != .cancelled else { throw InferenceError.shuttingDown }
-          try await send(format.closing(summary.finishReason), to: &writer)
-          if includesUsage { try await send(format.usage(summary), to: &writer) }
-          isComplete = true
+      for choice in readers.indices { try await send(presenter.open(choice), choice, to: &writer) }
+      for try await (choice, event) in MergedEvents(generations) {
+        if stream.watches.indices.contains(choice) { stream.watches[choice].take(event) }
+        let pieces = readers[choice].take(event)
+        if !pieces.isEmpty {
+          let logProbabilities = readers[choice].takeLogProbabilities()
+          try await send(presenter.show(pieces, logProbabilities, of: choice), choice, to: &writer)
         }
+        guard let ending = readers[choice].ending else { continue }
+        guard ending.finishReason != .cancelled else { throw InferenceError.shuttingDown }
+        let logProbabilities = readers[choice].takeLogProbabilities()
+        try await send(presenter.close(choice, ending, logProbabilities), choice, to: &writer)
       }
-      guard isComplete else { throw InferenceError.shuttingDown }
-      try await writer.write(ByteBuffer(string: "data: [DONE]\n\n"))
+      let endings = readers.compactMap(\.ending)
+      guard endings.count == readers.count else { throw InferenceError.shuttingDown }
+      let usage = AnswerUsage(endings, choices: stream.choices)
+      for event in presenter.end(usage) { try await write(event, id: nil, to: &writer) }
     } catch let error as InferenceError {
-      try await send(APIError(error).body, to: &writer)
+      for event in presenter.fail(APIError(error)) { try await write(event, id: nil, to: &writer) }
     }
   }
 
-  private func send(
-    _ value: some Encodable, to writer: inout any ResponseBodyWriter
+  /// Counts events of a choice, and writes those that the client has not seen.
+  private mutating func send(
+    _ events: [ServerEvent], _ choice: Int, to writer: inout any ResponseBodyWriter
   ) async throws {
-    var buffer = ByteBuffer(string: "data: ")
-    buffer.writeBytes(jsonBytes(value))
+    for event in events {
+      position.counts[choice] += 1
+      guard position.counts[choice] > stream.start.counts[choice] else { continue }
+      try await write(event, id: position.text(of: stream.ticket.id), to: &writer)
+    }
+  }
+
+  private func write(
+    _ event: ServerEvent, id: String?, to writer: inout any ResponseBodyWriter
+  ) async throws {
+    var buffer = ByteBuffer()
+    if let name = event.name { buffer.writeString("event: \(name)\n") }
+    if let id { buffer.writeString("id: \(id)\n") }
+    buffer.writeStaticString("data: ")
+    buffer.writeBytes(event.data)
     buffer.writeStaticString("\n\n")
     try await writer.write(buffer)
+  }
+}
+
+/// The events of several generations, in the order in which they come.
+struct MergedEvents: AsyncSequence {
+  typealias Element = (choice: Int, event: GenerationEvent)
+
+  /// A single generation is read as it is; several go through one stream.
+  enum AsyncIterator: AsyncIteratorProtocol {
+    typealias Element = MergedEvents.Element
+
+    case one(AsyncThrowingStream<GenerationEvent, any Error>.AsyncIterator)
+    case several(AsyncThrowingStream<Element, any Error>.AsyncIterator)
+
+    mutating func next() async throws -> Element? {
+      switch self {
+      case .one(var events):
+        let event = try await events.next()
+        return event.map { (choice: 0, event: $0) }
+      case .several(var events): return try await events.next()
+      }
+    }
+  }
+
+  private let generations: [Generation]
+
+  init(_ generations: [Generation]) {
+    self.generations = generations
+  }
+
+  func makeAsyncIterator() -> AsyncIterator {
+    if generations.count == 1, let events = generations.first?.events {
+      return .one(events.makeAsyncIterator())
+    }
+    return .several(merged.makeAsyncIterator())
+  }
+
+  private var merged: AsyncThrowingStream<Element, any Error> {
+    AsyncThrowingStream { continuation in
+      // Not a child task: a sequence has no scope. It ends with the stream.
+      let task = Task {
+        do {
+          try await withThrowingTaskGroup(of: Void.self) { group in
+            for (choice, generation) in generations.enumerated() {
+              group.addTask {
+                for try await event in generation.events { continuation.yield((choice, event)) }
+              }
+            }
+            try await group.waitForAll()
+          }
+          continuation.finish()
+        } catch {
+          continuation.finish(throwing: error)
+        }
+      }
+      continuation.onTermination = { _ in task.cancel() }
+    }
   }
 }

@@ -1,3 +1,4 @@
+import Constraints
 import Inference
 import ModelFiles
 import Tokenization
@@ -10,16 +11,27 @@ struct GenerationFields {
   var ignoresEndOfText = false
   var streams = false
   var includesUsage = false
+  /// How many answers to each prompt.
+  var choices = 1
+  /// How many alternatives of each token are shown; nil: no probabilities at all.
+  var topLogprobs: Int?
+  /// What the answer has to be.
+  var format = ResponseFormat.text
 
   /// OpenAI's fields that cannot change what this server answers; they are accepted and not used.
   static let ignored: Set<String> = [
     "metadata", "parallel_tool_calls", "prompt_cache_key", "safety_identifier", "service_tier",
-    "store", "user",
+    "store", "user", "verbosity",
   ]
 
   static let maximumStopStrings = 4
   static let maximumStopStringBytes = 1024
   static let maximumLogitBiases = 1024
+  static let maximumChoices = 16
+  static let maximumTopLogprobs = 20
+
+  /// Everything as it is by default.
+  init() { sampling = SamplingParameters() }
 
   /// Takes the shared fields out of `fields`; those that are absent get `defaults`.
   init(_ fields: inout RequestFields, defaults: SamplingParameters) throws(APIError) {
@@ -27,7 +39,9 @@ struct GenerationFields {
     try readSampling(&fields)
     try readLength(&fields)
     try readStream(&fields)
-    try Self.refuseUnsupported(&fields)
+    if let value = try fields.integer("n", in: 1...Self.maximumChoices) { choices = value }
+    if let value = fields.value("response_format") { format = try ResponseFormat(value) }
+    try refuseContradictions()
   }
 
   private mutating func readSampling(_ fields: inout RequestFields) throws(APIError) {
@@ -118,17 +132,11 @@ struct GenerationFields {
     try options.finish()
   }
 
-  /// Refuses what would change the answer and does not exist here; harmless values pass.
-  private static func refuseUnsupported(_ fields: inout RequestFields) throws(APIError) {
-    if let value = try fields.integer("n"), value != 1 {
-      throw .invalid("n must be 1, not \(value); send several requests instead", param: "n")
-    }
-    guard let format = fields.value("response_format") else { return }
-    var options = try RequestFields(format, path: "response_format")
-    guard try options.string("type") == "text" else {
+  private func refuseContradictions() throws(APIError) {
+    if ignoresEndOfText, format != .text {
       throw .invalid(
-        "response_format must be of type text", param: "response_format",
-        code: "unsupported_value")
+        "ignore_eos does not go together with a response_format; leave one out",
+        param: "ignore_eos")
     }
   }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import ModelFiles
 
 extension Response {
   /// A response with a JSON body.
@@ -11,6 +12,17 @@ extension Response {
     return Response(
       status: status, headers: [.contentType: "application/json"],
       body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+  }
+}
+
+extension Response {
+  /// A response with a JSON body.
+  static func json(value: JSONValue, status: HTTPResponse.Status = .ok) -> Response {
+    var text = JSONText()
+    text.write(value)
+    return Response(
+      status: status, headers: [.contentType: "application/json"],
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: text.bytes)))
   }
 }
 

@@ -44,6 +44,30 @@ struct RequestFields {
     return number
   }
 
+  /// An integer of a range.
+  mutating func integer(
+    _ name: String, in range: ClosedRange<Int>
+  ) throws(APIError) -> Int? {
+    guard let number = try integer(name) else { return nil }
+    guard range.contains(number) else {
+      throw .invalid(
+        "\(path(of: name)) must be from \(range.lowerBound) to \(range.upperBound), not \(number)",
+        param: path(of: name))
+    }
+    return number
+  }
+
+  /// One of a few words.
+  mutating func word(_ name: String, of words: [String]) throws(APIError) -> String? {
+    guard let text = try string(name) else { return nil }
+    guard words.contains(text) else {
+      throw .invalid(
+        "\(path(of: name)) must be one of \(words.joined(separator: ", ")),"
+          + " not \"\(text.prefix(40))\"", param: path(of: name), code: "unsupported_value")
+    }
+    return text
+  }
+
   mutating func float(_ name: String) throws(APIError) -> Float? {
     guard let value = value(name) else { return nil }
     guard let number = value.number else { throw mismatch(name, "a number", value) }

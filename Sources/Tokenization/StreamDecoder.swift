@@ -5,14 +5,21 @@
 /// equal the decoding of all tokens at once.
 public struct StreamDecoder: Sendable {
   private let tokenizer: Tokenizer
+  private let shown: Set<TokenID>
   private var held: [UInt8] = []
 
-  /// A decoder at the start of a text.
-  public init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
+  /// A decoder at the start of a text; control tokens among `shown` write their names.
+  public init(_ tokenizer: Tokenizer, showing shown: Set<TokenID> = []) {
+    self.tokenizer = tokenizer
+    self.shown = shown
+  }
 
   /// The text that a token completes, often empty.
   public mutating func append(_ token: TokenID) -> String {
-    append(bytes: tokenizer.bytes(of: token))
+    guard shown.contains(token), tokenizer.isControl(token) else {
+      return append(bytes: tokenizer.bytes(of: token))
+    }
+    return append(bytes: tokenizer.name(of: token).utf8)
   }
 
   /// The rest, U+FFFD when a character has not been finished.

@@ -13,10 +13,12 @@ import json
 import sys
 import time
 import traceback
+import typing
 import urllib.error
 import urllib.request
 
 import openai
+import pydantic
 
 CHECKS = []
 QUESTION = [{"role": "user", "content": "What is a mixture of experts?"}]
@@ -179,7 +181,7 @@ def wrong_fields_are_named(client, model):
     for fields, param in [
         ({"temperature": 3}, "temperature"), ({"temperature": "x"}, "temperature"),
         ({"top_p": -1}, "top_p"), ({"presence_penalty": 5}, "presence_penalty"),
-        ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": -1}, "max_tokens"), ({"n": 2}, "n"),
+        ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": -1}, "max_tokens"), ({"n": 17}, "n"),
         ({"stop": list("abcde")}, "stop"), ({"logit_bias": {"5": 200}}, "logit_bias"),
         ({"logit_bias": {"99999999": 1}}, "logit_bias"), ({"messages": []}, "messages"),
         ({"messages": [{"role": "king", "content": "x"}]}, "messages[0].role"),
@@ -242,6 +244,197 @@ def many_clients_get_their_own_answers(client, model):
 def health_is_answered(client, model):
     root = str(client.base_url).removesuffix("/").removesuffix("/v1")
     assert fetch(root + "/health") == (200, {"status": "ok"})
+
+
+@check
+def several_answers_come_at_once(client, model):
+    answer = client.chat.completions.create(
+        model=model, messages=QUESTION, n=3, temperature=2, seed=11, max_tokens=12
+    )
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    one = client.chat.completions.create(
+        model=model, messages=QUESTION, temperature=2, seed=11, max_tokens=12
+    )
+    assert answer.choices[0].message.content == one.choices[0].message.content
+    assert len({choice.message.content for choice in answer.choices}) > 1
+
+
+@check
+def probabilities_are_told(client, model):
+    arguments = dict(
+        model=model, messages=QUESTION, temperature=0, max_tokens=8, logprobs=True, top_logprobs=3
+    )
+    choice = client.chat.completions.create(**arguments).choices[0]
+    entries = choice.logprobs.content
+    assert "".join(entry.token for entry in entries).strip() == choice.message.content.strip()
+    for entry in entries:
+        assert entry.logprob <= 0 and len(entry.top_logprobs) == 3
+        assert entry.top_logprobs[0].logprob >= entry.logprob
+        assert bytes(entry.bytes).decode(errors="replace") == entry.token
+    parts = list(client.chat.completions.create(stream=True, **arguments))
+    streamed = [e for p in parts if p.choices and p.choices[0].logprobs
+                for e in p.choices[0].logprobs.content]
+    assert [e.token for e in streamed] == [e.token for e in entries]
+    text = client.completions.create(
+        model=model, prompt="Long ago", temperature=0, max_tokens=5, logprobs=2
+    ).choices[0]
+    assert "".join(text.logprobs.tokens) == text.text and text.logprobs.text_offset[0] == 0
+    assert all(len(top) <= 2 for top in text.logprobs.top_logprobs)
+
+
+class Animal(pydantic.BaseModel):
+    kind: str
+    legs: int
+    tame: bool
+    names: list[str]
+
+
+@check
+def answers_are_kept_to_a_schema(client, model):
+    for seed in range(3):
+        answer = client.chat.completions.parse(
+            model=model, messages=[{"role": "user", "content": "Describe a fox as JSON."}],
+            response_format=Animal, temperature=0.8, seed=seed, max_tokens=400,
+            extra_body={"repetition_penalty": 1.1},
+        ).choices[0]
+        if answer.finish_reason == "stop":
+            assert isinstance(answer.message.parsed, Animal)
+            return
+    raise AssertionError("no answer ended within 400 tokens")
+
+
+@check
+def answers_are_json_objects(client, model):
+    answer = client.chat.completions.create(
+        model=model, messages=QUESTION, response_format={"type": "json_object"}, max_tokens=300,
+        temperature=0.7, seed=3, logit_bias={str(token(client, "}")): 4, str(token(client, '"')): 3},
+    ).choices[0]
+    assert answer.message.content.startswith("{")
+    if answer.finish_reason == "stop":
+        assert isinstance(json.loads(answer.message.content), dict)
+
+
+def root(client):
+    return str(client.base_url).removesuffix("/").removesuffix("/v1")
+
+
+def token(client, text):
+    body = json.dumps({"content": text}).encode()
+    return fetch(root(client) + "/tokenize", body)[1]["tokens"][0]
+
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city.",
+        "parameters": {
+            "type": "object", "properties": {"city": {"enum": ["Paris", "Oslo"]}},
+            "required": ["city"], "additionalProperties": False,
+        },
+    },
+}
+
+
+@check
+def tools_are_called_and_answered(client, model):
+    arguments = dict(
+        model=model, messages=[{"role": "user", "content": "Weather in Paris?"}], tools=[WEATHER],
+        tool_choice="required", parallel_tool_calls=False, temperature=0,
+    )
+    choice = client.chat.completions.create(**arguments).choices[0]
+    assert choice.finish_reason == "tool_calls", choice
+    call = choice.message.tool_calls[0]
+    assert call.function.name == "get_weather"
+    assert json.loads(call.function.arguments)["city"] in ("Paris", "Oslo")
+    with client.chat.completions.stream(**arguments) as stream:
+        for _ in stream:
+            pass
+        streamed = stream.get_final_completion().choices[0].message.tool_calls[0]
+    assert streamed.function.arguments == call.function.arguments
+    after = client.chat.completions.create(
+        model=model, tools=[WEATHER], max_tokens=16, temperature=0,
+        messages=[
+            {"role": "user", "content": "Weather in Paris?"}, choice.message,
+            {"role": "tool", "tool_call_id": call.id, "content": "Sunny"},
+        ],
+    )
+    assert after.choices[0].message.role == "assistant"
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    forced = client.chat.completions.create(**{**arguments, "tool_choice": named}).choices[0]
+    assert forced.message.tool_calls[0].function.name == "get_weather"
+
+
+@check
+def responses_answer_and_stream(client, model):
+    arguments = dict(
+        model=model, input=[{"role": "user", "content": "What is a mixture of experts?"}],
+        instructions="Be brief.", temperature=0, max_output_tokens=24,
+    )
+    whole = client.responses.create(**arguments)
+    assert whole.id.startswith("resp_") and whole.output[0].id.startswith("msg_")
+    assert whole.output_text and whole.usage.output_tokens <= 24
+    text, kinds = "", []
+    for event in client.responses.create(stream=True, **arguments):
+        kinds.append(event.type)
+        if event.type == "response.output_text.delta":
+            text += event.delta
+    assert text == whole.output_text
+    assert kinds[0] == "response.created" and kinds[-1] == "response." + whole.status
+    arguments.pop("max_output_tokens")  # the helper does not know of incomplete responses
+    with client.responses.stream(**arguments) as stream:
+        for _ in stream:
+            pass
+        assert stream.get_final_response().output_text.startswith(text)
+    forced = client.responses.create(
+        model=model, input="Weather in Oslo?", temperature=0, tool_choice="required",
+        tools=[{"type": "function", "strict": True, **WEATHER["function"]}],
+    )
+    assert forced.output[-1].type == "function_call"
+    assert json.loads(forced.output[-1].arguments)["city"] in ("Paris", "Oslo")
+    parsed = client.responses.parse(
+        model=model, input="Yes or no?", text_format=Verdict, temperature=0
+    )
+    assert parsed.output_parsed.verdict in ("yes", "no")
+    expect_error(
+        openai.BadRequestError, lambda: client.responses.create(store=True, **arguments), "store"
+    )
+
+
+class Verdict(pydantic.BaseModel):
+    verdict: typing.Literal["yes", "no"]
+
+
+@check
+def dropped_streams_go_on(client, model):
+    request = {
+        "model": model, "messages": QUESTION, "stream": True, "temperature": 1, "max_tokens": 24,
+    }
+    url = str(client.base_url) + "chat/completions"
+
+    def read(request, limit=None):
+        lines = []
+        with urllib.request.urlopen(request, timeout=60) as response:
+            for line in response:
+                lines.append(line.decode())
+                if limit and sum(l.startswith("data:") for l in lines) == limit:
+                    break
+        return [l[4:].strip() for l in lines if l.startswith("id:")], [
+            l[6:].strip() for l in lines if l.startswith("data:")
+        ]
+
+    def post(headers={}):
+        return urllib.request.Request(
+            url, json.dumps(request).encode(), {"content-type": "application/json", **headers}
+        )
+
+    ids, seen = read(post(), limit=5)
+    _, again = read(post({"last-event-id": ids[-1]}))
+    stream, position = ids[-1].rsplit(":", 1)
+    _, rest = read(f"{client.base_url}requests/{stream}?from={position}")
+    assert rest == again and rest[-1] == "[DONE]"
+    _, whole = read(f"{client.base_url}requests/{stream}")
+    assert whole == seen[: int(position)] + rest
 
 
 def main():

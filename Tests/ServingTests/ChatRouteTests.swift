@@ -107,7 +107,9 @@ import Tokenization
     (#","top_p":-0.5}"#, "top_p", "top_p: must be from 0 to 1, not -0.5"),
     (#","top_k":1.5}"#, "top_k", "top_k must be an integer, not a number"),
     (#","max_tokens":0}"#, "max_tokens", "max_tokens must be 1 or more, not 0"),
-    (#","n":2}"#, "n", "n must be 1, not 2; send several requests instead"),
+    (#","n":17}"#, "n", "n must be from 1 to 16, not 17"),
+    (#","n":0}"#, "n", "n must be from 1 to 16, not 0"),
+    (#","n":1000000000000}"#, "n", "n must be from 1 to 16, not 1000000000000"),
     (
       #","stop":["a","b","c","d","e"]}"#, "stop", "stop has 5 strings; at most 4 are allowed"
     ),
@@ -136,16 +138,45 @@ import Tokenization
       "frobnicate is not supported by this server; leave it out"
     ),
     (
-      #","tools":[{}]}"#, "tools",
-      "tools are not supported by this server; leave them out"
+      #","tools":[{}]}"#, "tools[0].type",
+      "tools[0].type must be function; this server runs no other tools"
     ),
     (
-      #","logprobs":true}"#, "logprobs",
-      "logprobs is not supported by this server; leave it out"
+      #","tools":[{"type":"function","function":{"name":"a b"}}]}"#, "tools[0].function.name",
+      "tools[0].function.name must have 1 to 64 letters, digits, _ or -"
     ),
     (
-      #","response_format":{"type":"json_object"}}"#, "response_format",
-      "response_format must be of type text"
+      #","tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":"#
+        + #"{"type":"object","properties":{"a":{"type":"string","pattern":"x"}}}}}]}"#,
+      "tools[0].function.parameters.properties.a",
+      "tools[0].function.parameters.properties.a: pattern is not supported by this server;"
+        + " leave it out"
+    ),
+    (#","tool_choice":"required"}"#, "tool_choice", "tool_choice required needs tools"),
+    (
+      #","tool_choice":{"type":"function","function":{"name":"f"}}}"#, "tool_choice",
+      "tool_choice must name one of the tools"
+    ),
+    (
+      #","top_logprobs":2}"#, "top_logprobs",
+      "top_logprobs is allowed only when logprobs is true"
+    ),
+    (
+      #","logprobs":true,"top_logprobs":21}"#, "top_logprobs",
+      "top_logprobs must be from 0 to 20, not 21"
+    ),
+    (
+      #","response_format":{"type":"xml"}}"#, "response_format.type",
+      #"response_format.type must be one of text, json_object, json_schema, not "xml""#
+    ),
+    (
+      #","response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"not":{}}}}}"#,
+      "response_format.json_schema.schema",
+      "response_format.json_schema.schema: not is not supported by this server; leave it out"
+    ),
+    (
+      #","response_format":{"type":"json_object"},"ignore_eos":true}"#, "ignore_eos",
+      "ignore_eos does not go together with a response_format; leave one out"
     ),
   ])
   func wrongFieldsAreNamed(rest: String, param: String, message: String) async throws {
@@ -166,8 +197,17 @@ import Tokenization
     (#"{"messages":"x"}"#, "messages", "messages must be an array, not a string"),
     (#"{"messages":[1]}"#, "messages[0]", "messages[0] must be an object, not a number"),
     (
-      #"{"messages":[{"role":"tool","content":"x"}]}"#, "messages[0].role",
-      #"messages[0].role must be system, developer, user or assistant, not "tool""#
+      #"{"messages":[{"role":"king","content":"x"}]}"#, "messages[0].role",
+      #"messages[0].role must be system, developer, user, assistant or tool, not "king""#
+    ),
+    (
+      #"{"messages":[{"role":"tool","content":"x","tool_call_id":"a"}]}"#,
+      "messages[0].tool_call_id",
+      "messages[0].tool_call_id must be the id of a call in the assistant's message before it"
+    ),
+    (
+      #"{"messages":[{"role":"assistant","tool_calls":[{"id":"a"}]}]}"#,
+      "messages[0].tool_calls[0]", "messages[0].tool_calls[0] must have an id and a function"
     ),
     (
       #"{"messages":[{"role":"user"}]}"#, "messages[0].content",

@@ -10,7 +10,7 @@ import Testing
 import Tokenization
 
 /// A connection that a test may cut at any time.
-private struct RawConnection {
+struct RawConnection {
   let channel: NIOAsyncChannel<ByteBuffer, ByteBuffer>
 
   init(port: Int) async throws {

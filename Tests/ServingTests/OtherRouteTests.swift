@@ -34,7 +34,9 @@ import Tokenization
         #expect((body["usage"] as? [String: Any])?["completion_tokens"] as? Int == 16)
       }
       #expect(log.all.contains([5, 6, 7]))
-      for prompt in [#"["x","y"]"#, "[]", "[[1],[2]]", "{}", "[1.5]", "[99999999]", "[-1]"] {
+      for prompt in [
+        "[]", "[[]]", #"[1,"x"]"#, #"["x",1]"#, "{}", "[1.5]", "[99999999]", "[-1]", "null",
+      ] {
         let (status, _) = try await post(
           "/v1/completions", #"{"prompt":\#(prompt)}"#, to: client)
         #expect(status == 400, "\(prompt)")

@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Inference
@@ -10,18 +11,23 @@ import Tokenization
 /// A server on a model that always answers the same, with the demo model's tokenizer.
 func server(
   _ answer: String = "Nice to meet you.", contextLength: Int = 256,
-  maximumBodyBytes: Int = 4 << 20, log: ScriptedModel.Log = ScriptedModel.Log(),
+  maximumBodyBytes: Int = 4 << 20, tokenizer: Tokenizer = demoTokenizer,
+  format: ChatFormat? = nil, log: ScriptedModel.Log = ScriptedModel.Log(),
+  change: (inout ChatServer.Options) -> Void = { _ in },
   beforeStep: @escaping @Sendable (Int) throws -> Void = { _ in }
 ) throws -> ChatServer {
   let model = ScriptedModel(
-    answer: tokens(answer), tokenizer: demoTokenizer, contextLength: contextLength, log: log,
+    answer: tokenizer.encode(answer, specials: true, addBOS: false), tokenizer: tokenizer,
+    contextLength: contextLength, log: log,
     beforeStep: beforeStep)
   var options = ChatServer.Options(modelName: "demo")
   options.port = 0
   options.fingerprint = "fp-1"
   options.maximumBodyBytes = maximumBodyBytes
+  options.chatFormat = format
+  change(&options)
   return ChatServer(
-    engine: try Engine(TextGenerator(model, tokenizer: demoTokenizer)), tokenizer: demoTokenizer,
+    engine: try Engine(TextGenerator(model, tokenizer: tokenizer)), tokenizer: tokenizer,
     options: options, logger: Logger(label: "test"))
 }
 
@@ -36,20 +42,51 @@ func post(
   return (response.status.code, object as? [String: Any] ?? [:])
 }
 
+/// One event of a stream.
+struct SentEvent: Equatable {
+  var name: String?
+  var id: String?
+  var data = ""
+}
+
 /// The data of the events of a stream.
 func events(
   _ path: String, _ body: String, to client: any TestClientProtocol
 ) async throws -> [String] {
+  try await sentEvents(path, body, to: client).map(\.data)
+}
+
+/// The events of a stream; without a body they are asked for by GET.
+func sentEvents(
+  _ path: String, _ body: String?, headers: HTTPFields = [:], to client: any TestClientProtocol
+) async throws -> [SentEvent] {
   let response = try await client.executeRequest(
-    uri: path, method: .post, headers: [.contentType: "application/json"],
-    body: ByteBuffer(string: body))
-  #expect(response.status == .ok)
+    uri: path, method: body == nil ? .get : .post, headers: headers,
+    body: body.map(ByteBuffer.init(string:)))
+  #expect(response.status == .ok, "\(String(buffer: response.body))")
   #expect(response.headers[.contentType] == "text/event-stream; charset=utf-8")
   let text = String(buffer: response.body)
   #expect(text.hasSuffix("\n\n"))
-  return text.components(separatedBy: "\n\n").dropLast().map { event in
-    #expect(event.hasPrefix("data: ") && !event.contains("\n"))
-    return String(event.dropFirst(6))
+  return text.components(separatedBy: "\n\n").dropLast().map { lines in
+    var event = SentEvent()
+    for line in lines.components(separatedBy: "\n") {
+      let parts = line.split(separator: ":", maxSplits: 1).map(String.init)
+      let value = String(parts.last?.dropFirst() ?? "")
+      switch parts.first {
+      case "event": event.name = value
+      case "id": event.id = value
+      case "data": event.data = value
+      default: Issue.record("not a line of an event: \(line)")
+      }
+    }
+    return event
+  }
+}
+
+/// The ids of events in what has come of a stream.
+func ids(in text: String) -> [String] {
+  text.components(separatedBy: "id: ").dropFirst().compactMap { rest in
+    rest.split(whereSeparator: \.isNewline).first.map(String.init)
   }
 }
 

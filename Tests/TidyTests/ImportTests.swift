@@ -18,7 +18,8 @@ import Testing
     "Worker": cluster,
     "Coordinator": cluster,
     "Inference": ["DeepSeek", "Experts", "Kernels", "Telemetry", "Tensors", "Tokenization"],
-    "Serving": ["Inference", "Tokenization"],
+    "Constraints": ["Inference", "ModelFiles", "Tokenization"],
+    "Serving": ["Constraints", "Inference", "Tokenization"],
     "conclave": cluster.union([
       "Coordinator", "DeepSeek", "Inference", "ModelFiles", "Serving", "Synthesis", "Tensors",
       "Tokenization", "Worker",

@@ -32,6 +32,12 @@ struct EngineArguments: ParsableArguments {
     help: "Run every prompt whole, even if it begins like one before.")
   var hasNoPrefixCache = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Keep streams under way in this file, so that they go on after a crash or a restart.",
+      valueName: "file"))
+  var journal: String?
+
   mutating func validate() throws {
     guard (1...4096).contains(maxRequests) else {
       throw ValidationError("--max-requests must be from 1 to 4096, not \(maxRequests)")

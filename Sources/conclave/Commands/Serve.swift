@@ -106,6 +106,7 @@ struct Serve: AsyncParsableCommand {
       model, modelArguments, clusterArguments, computeArguments, observesExperts: true)
     defer { session.close() }
     options.fingerprint = session.fingerprint
+    options.keepsJournal = engineArguments.journal != nil
     let painter = ClusterPainter(session)
     if session.expertUse != nil || session.cluster != nil {
       options.cluster = { painter.picture() }
@@ -116,9 +117,14 @@ struct Serve: AsyncParsableCommand {
   private func serve(
     _ session: ModelSession, _ options: ChatServer.Options, _ address: HTTPAddress, _ logger: Logger
   ) async throws {
-    let engine = try session.makeEngine(engineArguments.options)
+    var engineOptions = engineArguments.options
+    engineOptions.journal = try engineArguments.journal.map { try RequestJournal(path: $0) }
+    let engine = try session.makeEngine(engineOptions)
     let server = ChatServer(
       engine: engine, tokenizer: try session.tokenizer(), options: options, logger: logger)
+    for line in server.resumeUnfinished() {
+      logger.warning("A request is not taken up again", metadata: ["reason": "\(line)"])
+    }
     let scheme = options.tls == nil ? "http" : "https"
     let application = server.application { port in
       Terminal.note("listening on \(scheme)://\(address.withPort(port))")

@@ -1,0 +1,124 @@
+import ModelFiles
+
+extension SchemaCompiler {
+  mutating func readString(
+    _ members: JSONObject, _ place: Place, _ builder: inout GrammarBuilder
+  ) throws(SchemaError) {
+    let least = try count("minLength", of: members, place) ?? 0
+    let most = try count("maxLength", of: members, place)
+    guard least > 0 || most != nil else {
+      return builder.call(builder.rule(.string), from: place.start, to: place.end)
+    }
+    guard least <= most ?? .max else {
+      throw place.error("minLength is above maxLength")
+    }
+    let character = builder.rule(.character)
+    let closes = builder.node(in: place.rule)
+    var last = builder.node(in: place.rule)
+    builder.read("\"".utf8, from: place.start, to: last)
+    for index in 0..<(most ?? least) {
+      if index >= least { builder.jump(from: last, to: closes) }
+      let next = builder.node(in: place.rule)
+      builder.call(character, from: last, to: next)
+      last = next
+    }
+    if most == nil { builder.call(character, from: last, to: last) }
+    builder.jump(from: last, to: closes)
+    builder.read("\"".utf8, from: closes, to: place.end)
+  }
+
+  mutating func readNumber(
+    _ members: JSONObject, _ place: Place, _ builder: inout GrammarBuilder
+  ) throws(SchemaError) {
+    for name in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
+    where members[name] != nil {
+      throw place.below(name).error(
+        "\(name) is supported for integers only; use type integer or leave it out")
+    }
+    builder.call(builder.rule(.number), from: place.start, to: place.end)
+  }
+
+  mutating func readInteger(
+    _ members: JSONObject, _ place: Place, _ builder: inout GrammarBuilder
+  ) throws(SchemaError) {
+    let most = 999_999_999_999_999_999
+    var (low, high) = (-most, most)
+    if let bound = try bound("minimum", of: members, place) { low = max(low, bound) }
+    if let bound = try bound("exclusiveMinimum", of: members, place) { low = max(low, bound + 1) }
+    if let bound = try bound("maximum", of: members, place) { high = min(high, bound) }
+    if let bound = try bound("exclusiveMaximum", of: members, place) { high = min(high, bound - 1) }
+    guard low <= high else { throw place.error("no integer is within the bounds") }
+    guard low > -most || high < most else {
+      return builder.call(builder.rule(.integer), from: place.start, to: place.end)
+    }
+    if high >= 0 {
+      builder.readDecimal(max(low, 0)...high, in: place.rule, from: place.start, to: place.end)
+    }
+    if low < 0 {
+      let sign = builder.node(in: place.rule)
+      builder.read("-".utf8, from: place.start, to: sign)
+      builder.readDecimal(
+        max(-high, 1)...(-low), in: place.rule, from: sign, to: place.end)
+    }
+  }
+
+  private func bound(
+    _ name: String, of members: JSONObject, _ place: Place
+  ) throws(SchemaError) -> Int? {
+    guard let value = members[name] else { return nil }
+    guard let number = value.integer, abs(number.clamped) < 1_000_000_000_000_000_000 else {
+      throw place.below(name).error("\(name) must be an integer of at most 18 digits")
+    }
+    return number
+  }
+}
+
+extension Int {
+  /// The number itself, or one that has a magnitude.
+  fileprivate var clamped: Int { self == .min ? .max : self }
+}
+
+extension GrammarBuilder {
+  /// The decimal digits of a number of the range, which has no negative ones.
+  mutating func readDecimal(
+    _ range: ClosedRange<Int>, in rule: Rule, from start: Node, to end: Node
+  ) {
+    var low = 0  // the least number of as many digits
+    var high = 9
+    while low <= range.upperBound {
+      let (first, last) = (max(low, range.lowerBound), min(high, range.upperBound))
+      if first <= last {
+        readDigits(
+          Array("\(first)".utf8), Array("\(last)".utf8), in: rule, from: start, to: end)
+      }
+      low = high + 1
+      high = high > Int.max / 10 - 1 ? .max : high * 10 + 9
+    }
+  }
+
+  /// Digits between two numbers of equal length.
+  private mutating func readDigits(
+    _ low: [UInt8], _ high: [UInt8], in rule: Rule, from start: Node, to end: Node
+  ) {
+    struct Key: Hashable { let position: Int; let isLow: Bool; let isHigh: Bool }
+    var nodes: [Key: Node] = [Key(position: 0, isLow: true, isHigh: true): start]
+    for position in low.indices {
+      for (isLow, isHigh) in [(true, true), (true, false), (false, true), (false, false)] {
+        guard let place = nodes[Key(position: position, isLow: isLow, isHigh: isHigh)] else {
+          continue
+        }
+        let first = isLow ? low[position] : UInt8(ascii: "0")
+        let last = isHigh ? high[position] : UInt8(ascii: "9")
+        guard first <= last else { continue }
+        for digit in first...last {
+          let key = Key(
+            position: position + 1, isLow: isLow && digit == first && digit == low[position],
+            isHigh: isHigh && digit == last && digit == high[position])
+          let next = position + 1 == low.count ? end : nodes[key] ?? node(in: rule)
+          nodes[key] = next
+          read(digit...digit, from: place, to: next)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,131 @@
+import Constraints
+import Inference
+import ModelFiles
+import Testing
+import Tokenization
+
+@Suite(.timeLimit(.minutes(1))) struct SchemaErrorTests {
+  static let refused: [(String, String)] = [
+    ("1", "a schema must be an object, true or false"),
+    ("false", "no value fits the schema false"),
+    (
+      #"{"type":"object","properties":{"a":{"type":"string","pattern":"a+"}}}"#,
+      "properties.a: pattern is not supported by this server; leave it out"
+    ),
+    (#"{"not":{}}"#, "not is not supported by this server; leave it out"),
+    (
+      #"{"type":"text"}"#,
+      "type: a type must be one of array, boolean, integer, null, number, object, string"
+    ),
+    (#"{"type":[]}"#, "type: type must be a string or an array of strings"),
+    (
+      #"{"type":"number","minimum":0}"#,
+      "minimum: minimum is supported for integers only; use type integer or leave it out"
+    ),
+    (#"{"type":"integer","minimum":3,"maximum":2}"#, "no integer is within the bounds"),
+    (#"{"enum":[]}"#, "enum: enum must be an array of 1 to 1000 values"),
+    (#"{"type":"string","enum":[1]}"#, "enum: no value is of the schema's type"),
+    (
+      #"{"anyOf":[{}],"properties":{}}"#,
+      "anyOf together with properties is not supported; use one of them"
+    ),
+    (
+      #"{"oneOf":[{"type":"integer"},{"type":"number"}]}"#,
+      "oneOf: the schemas of oneOf must differ in type or in a constant that all require; use anyOf"
+    ),
+    (
+      #"{"allOf":[{},{}]}"#, "allOf: allOf is supported with one schema only; merge them"
+    ),
+    (
+      ##"{"$ref":"#/$defs/x"}"##,
+      "$ref: $ref must be # or point into this schema, as #/$defs/name, to something that is there"
+    ),
+    (
+      #"{"$ref":"http://example.com/x"}"#,
+      "$ref: $ref must be # or point into this schema, as #/$defs/name, to something that is there"
+    ),
+    (
+      ##"{"$ref":"#"}"##, "a schema refers to itself without an object or array in between"
+    ),
+    (
+      ##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##,
+      "no value fits the schema: it asks for endless or too deep nesting"
+    ),
+    (
+      #"{"type":"object","properties":{"a":{}},"required":["b"]}"#,
+      "required: required must only have names of properties"
+    ),
+    (
+      #"{"type":"array","minItems":3,"maxItems":2}"#,
+      "no array has at least 3 and at most 2 items here"
+    ),
+    (
+      #"{"type":"array","maxItems":100000}"#,
+      "maxItems: maxItems must be an integer from 0 to 512"
+    ),
+    (#"{"type":"string","minLength":9,"maxLength":2}"#, "minLength is above maxLength"),
+  ]
+
+  @Test(arguments: refused)
+  func whatIsWrongIsNamed(schema: String, message: String) throws {
+    let schema = try json(schema)
+    let error = #expect(throws: SchemaError.self) { try Grammar(.json(schema: schema)) }
+    #expect(error?.description == message)
+  }
+
+  /// Each would take very long, or crash, if it were compiled naively.
+  enum Hostile: String, CaseIterable {
+    case chain = "a chain of a thousand references"
+    case circle = "a circle of references"
+    case unrolled = "arrays of arrays, unrolled"
+    case longNames = "long names beside others"
+    case alike = "many optional members that look alike"
+    case lengths = "many lengths"
+    case unions = "nested unions"
+
+    var schema: String {
+      switch self {
+      case .chain:
+        let links = (0..<1000).map { ##""d\##($0)":{"$ref":"#/$defs/d\##($0 + 1)"}"## }
+        return ##"{"$ref":"#/$defs/d0","$defs":{\##(links.joined(separator: ",")),"d1000":{}}}"##
+      case .circle:
+        let links = (0..<1000).map { ##""d\##($0)":{"$ref":"#/$defs/d\##(($0 + 1) % 1000)"}"## }
+        return ##"{"$ref":"#/$defs/d0","$defs":{\##(links.joined(separator: ","))}}"##
+      case .unrolled:
+        return (0..<20).reduce(#"{"type":"integer"}"#) { inner, _ in
+          #"{"type":"array","minItems":512,"maxItems":512,"items":\#(inner)}"#
+        }
+      case .longNames:
+        let names = (0..<256).map { "\"\(String(repeating: "n", count: 200))\($0)\":{}" }
+        return #"{"properties":{\#(names.joined(separator: ","))},"additionalProperties":true}"#
+      case .alike:
+        let names = (0..<256).map { "\"\($0)\":{\"type\":\"string\"}" }
+        let object = #"{"type":"object","properties":{\#(names.joined(separator: ","))}}"#
+        return #"{"anyOf":[\#(Array(repeating: object, count: 64).joined(separator: ","))]}"#
+      case .lengths:
+        let strings = (1...64).map { #"{"type":"string","minLength":\#($0),"maxLength":512}"# }
+        return #"{"anyOf":[\#(strings.joined(separator: ","))]}"#
+      case .unions:
+        return (0..<8).reduce(#"{"type":"integer"}"#) { inner, _ in
+          #"{"anyOf":[\#(inner),\#(inner),\#(inner)]}"#
+        }
+      }
+    }
+  }
+
+  @Test(arguments: Hostile.allCases)
+  func hostileSchemasAreCheap(_ hostile: Hostile) throws {
+    let schema = try json(hostile.schema)
+    guard let grammar = try? Grammar(.json(schema: schema)) else { return }
+    let automaton = TokenAutomaton(grammar, Vocabulary.demo)
+    var matcher = TokenMatcher(automaton)
+    var random = SeededRandom(seed: 1)
+    // The time limit of the suite is the test: compiled naively, this takes hours.
+    for _ in 0..<20 {
+      let (mask, work) = matcher.allowed(of: Vocabulary.count)
+      #expect(work < 20_000_000)
+      let tokens = (0..<TokenID(Vocabulary.count)).filter(mask.contains)
+      guard let token = tokens.randomElement(using: &random), matcher.accept(token) else { break }
+    }
+  }
+}
