@@ -36,7 +36,7 @@ import Tokenization
       hello + #","stream":true,"response_format":{"type":"json_object"},"max_tokens":64}"#
     let id = try await first.application().test(.live) { client in
       let port = try #require(client.port)
-      let (ids, found) = AsyncStream<String>.makeStream()
+      let (identifiers, found) = AsyncStream<String>.makeStream()
       try await RawConnection(port: port).post(request) { parts in
         await gate.waitForArrival()
         var text = ""
@@ -50,7 +50,7 @@ import Tokenization
         found.yield(ids(in: text).first?.split(separator: ":").first.map(String.init) ?? "")
         found.finish()
       }
-      return try #require(await ids.first { _ in true })
+      return try #require(await identifiers.first { _ in true })
     }
 
     let second = try server(journal: path)

@@ -13,8 +13,8 @@ func server(
   _ answer: String = "Nice to meet you.", contextLength: Int = 256,
   maximumBodyBytes: Int = 4 << 20, tokenizer: Tokenizer = demoTokenizer,
   format: ChatFormat? = nil, log: ScriptedModel.Log = ScriptedModel.Log(),
-  change: (inout ChatServer.Options) -> Void = { _ in },
-  beforeStep: @escaping @Sendable (Int) throws -> Void = { _ in }
+  beforeStep: @escaping @Sendable (Int) throws -> Void = { _ in },
+  change: (inout ChatServer.Options) -> Void = { _ in }
 ) throws -> ChatServer {
   let model = ScriptedModel(
     answer: tokenizer.encode(answer, specials: true, addBOS: false), tokenizer: tokenizer,
