@@ -16,7 +16,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   private let stopping = Atomic<Bool>(false)
   private let callerSleeps = Atomic<Bool>(false)
   private let count: Int
-  private let helpers: UnsafeMutablePointer<TeamHelper>  // (count)
+  private let helpers: UnsafeMutablePointer<TeamMember>  // (count)
   private let callerWakeup: UnsafeMutablePointer<sem_t>
 
   private var job: TeamJob?
@@ -30,7 +30,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   init(helpers count: Int) {
     self.count = count
     unsafe helpers = .allocate(capacity: max(count, 1))
-    for index in 0..<count { unsafe (helpers + index).initialize(to: TeamHelper()) }
+    for index in 0..<count { unsafe (helpers + index).initialize(to: TeamMember()) }
     unsafe callerWakeup = .allocate(capacity: 1)
     unsafe sem_init(callerWakeup, 0, 0)
   }
@@ -126,7 +126,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
     return thread
   }
 
-  private func help(_ helper: UnsafeMutablePointer<TeamHelper>) {
+  private func help(_ helper: UnsafeMutablePointer<TeamMember>) {
     unsafe helper.pointee.begin()
     var lastJob: UInt64 = 0
     while !stopping.load(ordering: .acquiring) {
@@ -142,7 +142,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
     }
   }
 
-  private func enter(_ seen: UInt64, _ helper: UnsafeMutablePointer<TeamHelper>) -> Bool {
+  private func enter(_ seen: UInt64, _ helper: UnsafeMutablePointer<TeamMember>) -> Bool {
     unsafe helper.pointee.enter()
     let entered = control.compareExchange(
       expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing
@@ -151,7 +151,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
     return entered
   }
 
-  private func leave(_ helper: UnsafeMutablePointer<TeamHelper>) {
+  private func leave(_ helper: UnsafeMutablePointer<TeamMember>) {
     unsafe helper.pointee.leave()
     let left = control.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
     guard left & (Self.insideMask | Self.open) == 0,
@@ -168,7 +168,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
       || stopping.load(ordering: .sequentiallyConsistent)
   }
 
-  private func waitForJob(after lastJob: UInt64, _ helper: UnsafeMutablePointer<TeamHelper>) {
+  private func waitForJob(after lastJob: UInt64, _ helper: UnsafeMutablePointer<TeamMember>) {
     // One that was called to the caller's processor is in the way there.
     if unsafe !helper.pointee.isCalled {
       for _ in 0..<SpinLimit.iterations {

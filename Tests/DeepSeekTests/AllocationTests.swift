@@ -1,5 +1,6 @@
 import DeepSeek
 import Kernels
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -12,13 +13,18 @@ import Testing
     let loaded = try Allocations.adoptingThreads {
       try LoadedModel(Fixtures.path("gguf/llm-like.gguf"), threads: 3)
     }
-    // Chunks that take long enough for helpers to wake and take some.
-    let many = Allocations.count {
-      loaded.kernels.team.forEach(64) { index in
-        keep((0..<2000).reduce(into: []) { $0.append($1 + index) })
+    // Each chunk waits for another to have begun, so that a helper must have taken one.
+    let begun = Atomic<Int>(0)
+    let helpers = Allocations.count(here: false) {
+      loaded.kernels.team.forEach(2) { index in
+        begun.wrappingAdd(1, ordering: .relaxed)
+        let end = ContinuousClock.now + .seconds(10)
+        while begun.load(ordering: .relaxed) < 2, ContinuousClock.now < end {}
+        keep([UInt8](repeating: UInt8(index), count: 1000))
       }
     }
-    #expect(many.own > one.own)
+    #expect(helpers.own >= 1)
+    #expect(Allocations.count(here: false) { keep([UInt8](repeating: 1, count: 1000)) }.own == 0)
   }
 
   @Test(

@@ -15,9 +15,16 @@ public enum Allocations {
   }
 
   /// Allocations while `body` runs: ours, and those that ZeroMQ made in calls of ours.
-  public static func count(_ body: () throws -> Void) rethrows -> (own: Int, zeroMQ: Int) {
+  ///
+  /// - Parameters:
+  ///   - here: Whether the calling thread is counted, and not adopted ones only.
+  ///   - body: What allocates, or does not.
+  /// - Returns: Calls of malloc and its relatives.
+  public static func count(
+    here: Bool = true, _ body: () throws -> Void
+  ) rethrows -> (own: Int, zeroMQ: Int) {
     var (own, zeroMQ) = (0, 0)
-    allocations_count_thread(true)
+    allocations_count_thread(here)
     allocations_begin()
     defer { allocations_count_thread(false) }
     do {

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// One helper of a team: how it sleeps, and where it runs.
 @safe
-struct TeamHelper: ~Copyable, @unchecked Sendable {  // atomics; `allowed` is guarded by `isCalled`
+struct TeamMember: ~Copyable, @unchecked Sendable {  // atomics; `allowed` is guarded by `isCalled`
   private let isSleeping = Atomic<Bool>(false)
   private let isInside = Atomic<Bool>(false)
   private let thread = Atomic<Int32>(0)
@@ -33,7 +33,7 @@ struct TeamHelper: ~Copyable, @unchecked Sendable {  // atomics; `allowed` is gu
 
 // MARK: - For the helper
 
-extension TeamHelper {
+extension TeamMember {
   /// Says which thread it is.
   func begin() { thread.store(ck_thread(), ordering: .releasing) }
 
@@ -66,7 +66,7 @@ extension TeamHelper {
 
 // MARK: - For the team's caller
 
-extension TeamHelper {
+extension TeamMember {
   /// Wakes it if it sleeps.
   func wake() {
     guard isSleeping.load(ordering: .sequentiallyConsistent) else { return }
