@@ -7,11 +7,13 @@ public struct SamplerWorkspace: ~Copyable, Sendable {
   var weights: [Double]  // (vocabulary) or (kept): what the draw compares
   var kept: [Candidate] = []  // most probable first, at most the vocabulary
   var heap: [Candidate] = []
+  var places: [Int32]  // (buckets): where the next candidate of a bucket goes
 
   /// Allocates for `vocabularySize` logits.
   public init(vocabularySize: Int) {
     logits = Array(repeating: 0, count: vocabularySize)
     weights = Array(repeating: 0, count: vocabularySize)
+    places = Array(repeating: 0, count: Self.bucketCount)
     kept.reserveCapacity(vocabularySize)
     heap.reserveCapacity(vocabularySize)
   }
@@ -94,7 +96,7 @@ extension SamplerWorkspace {
   /// Fills `kept` with the fewest highest-ranking tokens whose probabilities reach `sum`.
   ///
   /// Tokens with less than half of (1 - sum) / vocabulary cannot be among them, so only the others
-  /// (a few hundred of 100,000 as a rule) enter the heap from which the best are taken.
+  /// (a few hundred of 100,000 as a rule) are put into order.
   mutating func keepNucleus(_ sum: Float, of tokens: SampleableTokens, peak: Float) {
     let total = weigh(tokens, peak: peak)
     let needed = Double(sum) * total
@@ -105,17 +107,64 @@ extension SamplerWorkspace {
         heap.append(Candidate(logit: logits[id], id: Int32(truncatingIfNeeded: id)))
       }
     }
+    if heap.count <= Self.fewCandidates {
+      takeBest(needed: needed)
+    } else {
+      takeBestByBuckets(needed: needed, peak: peak)
+    }
+  }
+
+  /// Moves the best of `heap` to `kept`, one by one, until their weights reach `needed`.
+  private mutating func takeBest(needed: Double) {
     heap.heapify { $0.outranks($1) }
     kept.removeAll(keepingCapacity: true)
     var reached = 0.0
     while let best = heap.first {
       kept.append(best)
-      reached += weight(of: best.logit, peak: peak)
+      reached += weights[Int(best.id)]
       if reached >= needed { break }
       let last = heap.removeLast()
       if heap.isEmpty { break }
       heap[0] = last
       heap.siftDown(from: 0, count: heap.count) { $0.outranks($1) }
+    }
+  }
+
+  private static let fewCandidates = 1024
+  private static let bucketCount = 1 << 15
+
+  /// The same for many candidates: they are spread over buckets by their distance from the peak, and
+  /// buckets are sorted as far as they are needed.
+  private mutating func takeBestByBuckets(needed: Double, peak: Float) {
+    let lowest = heap.reduce(peak) { min($0, $1.logit) }
+    let scale = Float(Self.bucketCount - 1) / max(peak - lowest, .leastNormalMagnitude)
+    func bucket(_ candidate: Candidate) -> Int {
+      min(Int((peak - candidate.logit) * scale), Self.bucketCount - 1)
+    }
+    for index in places.indices { places[index] = 0 }
+    for candidate in heap { places[bucket(candidate)] += 1 }
+    var next: Int32 = 0
+    for index in places.indices {
+      let count = places[index]
+      places[index] = next
+      next += count
+    }
+    kept.removeAll(keepingCapacity: true)
+    kept.append(contentsOf: heap)
+    for candidate in heap {
+      let bucket = bucket(candidate)
+      kept[Int(places[bucket])] = candidate
+      places[bucket] += 1
+    }
+    var reached = 0.0
+    var start = 0
+    for end in places {  // where the next candidate would go is where the bucket ends
+      kept.sortByRank(start..<Int(end))
+      for index in start..<Int(end) {
+        reached += weights[Int(kept[index].id)]
+        if reached >= needed { return kept.removeSubrange((index + 1)...) }
+      }
+      start = Int(end)
     }
   }
 
@@ -128,13 +177,25 @@ extension SamplerWorkspace {
   ) -> Double {
     var total = 0.0
     for range in tokens.ranges {
-      for id in range {
-        let weight = exponential((Double(logits[id]) - Double(peak)) * sharpness)
-        weights[id] = logits[id] >= minimum ? weight : 0
+      Self.weigh(range, of: logits, into: &weights) { logit in
+        let weight = exponential((Double(logit) - Double(peak)) * sharpness)
+        return logit >= minimum ? weight : 0
       }
       for id in range { total += weights[id] }
     }
     return total
+  }
+
+  /// Unchecked within the loop, so that the processor takes several at a time.
+  @inline(__always)
+  private static func weigh(
+    _ range: Range<Int>, of logits: [Float], into weights: inout [Double],
+    _ weight: (Float) -> Double
+  ) {
+    let source = logits.span
+    var target = weights.mutableSpan
+    precondition(range.lowerBound >= 0 && range.upperBound <= min(source.count, target.count))
+    for id in range { unsafe target[unchecked: id] = weight(source[unchecked: id]) }
   }
 
   /// Drops the tokens of `kept` below `minimum`; at least one stays.
@@ -149,6 +210,20 @@ extension SamplerWorkspace {
 }
 
 extension [Candidate] {
+  /// Puts neighbours, a few as a rule, into the order of their ranks.
+  fileprivate mutating func sortByRank(_ range: Range<Int>) {
+    guard range.count <= 32 else { return self[range].sort { $0.outranks($1) } }
+    for index in range.dropFirst() {
+      let candidate = self[index]
+      var place = index
+      while place > range.lowerBound, candidate.outranks(self[place - 1]) {
+        self[place] = self[place - 1]
+        place -= 1
+      }
+      self[place] = candidate
+    }
+  }
+
   /// Arranges all elements as a heap whose first element precedes all others.
   fileprivate mutating func heapify(by precedes: (Candidate, Candidate) -> Bool) {
     for parent in stride(from: count / 2 - 1, through: 0, by: -1) {

@@ -188,9 +188,9 @@ private func logits(of probabilities: [Double]) -> [Float] {
     for round in 0..<200 {
       let count = 1 + Int(generator.next() % 3000)
       let sharpness = generator.nextUnit() * 12
-      // Coarse steps make ties.
+      let steps = round % 4 < 2 ? 8.0 : 1e7  // coarse steps make ties
       let logits = (0..<count).map { _ in
-        Float((generator.nextUnit() * sharpness * 8).rounded() / 8)
+        Float((generator.nextUnit() * sharpness * steps).rounded() / steps)
       }
       let parameters = SamplingParameters(
         topK: round % 3 == 0 ? 1 + Int(generator.next() % 50) : 0,
@@ -199,6 +199,17 @@ private func logits(of probabilities: [Double]) -> [Float] {
       let expected = sortedDraws(parameters, logits, count: 5)
       #expect(try draws(parameters, logits, count: 5) == expected, "round \(round)")
     }
+  }
+
+  /// The rules hold for as many candidates as a large vocabulary has, spread or close together.
+  @Test(arguments: [0.001, 0.5, 4, 9]) func aNucleusOfManyAgreesWithAFullSort(
+    spread: Double
+  ) throws {
+    var generator = RandomGenerator(seed: 7)
+    let logits = (0..<102_400).map { _ in Float(generator.nextUnit() * spread) }
+    let parameters = SamplingParameters(topP: 0.95, seed: 3)
+    #expect(
+      try draws(parameters, logits, count: 5) == sortedDraws(parameters, logits, count: 5))
   }
 
   /// The rules written down directly.

@@ -11,7 +11,8 @@ struct BenchKernels: ParsableCommand {
       Needs no model. For every format: a matrix far larger than the caches times one row, with \
       one thread and with all, in bytes of weights per second; and a matrix that fits the \
       second-level cache times some rows, with one thread, in multiplications per second. Before \
-      that the ceilings: how fast memory is read, and how fast registers are multiplied.
+      that the ceilings: how fast memory is read, and how fast registers are multiplied. Plain C \
+      kernels are slow and measured with --kernels scalar only.
       """)
 
   @Option(help: ArgumentHelp("Formats: q4_k,q8_0. (default: all)", valueName: "names"))
@@ -24,6 +25,12 @@ struct BenchKernels: ParsableCommand {
     name: .customLong("working-set"),
     help: ArgumentHelp("Bytes of a large matrix. (default: 384MiB)", valueName: "bytes"))
   var workingSet: ByteCount?
+
+  /// All that run here, without the slow one unless there is no other.
+  private static var fastVariants: [KernelVariant] {
+    let fast = KernelVariant.available.filter { $0 != .scalar }
+    return fast.isEmpty ? [.scalar] : fast
+  }
 
   private var byteCount: Int { workingSet?.bytes ?? 384 << 20 }
 
@@ -43,7 +50,7 @@ struct BenchKernels: ParsableCommand {
 
   func run() throws {
     let all = try computeArguments.makeKernels()  // refuses a variant that is not there
-    let variants = computeArguments.kernels.map { [$0] } ?? KernelVariant.available
+    let variants = computeArguments.kernels.map { [$0] } ?? Self.fastVariants
     var report = KernelReport(threads: all.team.threadCount, rowCounts: rows.values)
     try report.measureCeilings(variants, byteCount: byteCount)
     let chosen = formats?.values ?? FormatList.all

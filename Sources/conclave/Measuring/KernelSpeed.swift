@@ -37,19 +37,28 @@ struct KernelSpeed {
     _ format: ElementFormat, byteCount: Int, team: ThreadTeam
   ) throws -> PackedMatrix {
     let panelRows = PackedMatrix.panelRows
+    let bytes = panelBytes(format)
+    let panels = max(1, byteCount / bytes.count)
+    let matrix = try PackedMatrix(
+      arena: WeightArena(), format: format, rows: panels * panelRows, columns: columns)
+    team.forEach(panels) { unsafe matrix.pack(rawRows: bytes.span.bytes, at: $0 * panelRows) }
+    return matrix
+  }
+
+  /// Sixteen rows as they stand in a file.
+  private static func panelBytes(_ format: ElementFormat) -> [UInt8] {
+    let panelRows = PackedMatrix.panelRows
+    let count = panelRows * (format.byteCount(elements: columns) ?? 0)
+    if [.q2K, .q3K, .f8E4M3].contains(format) {  // any halves and codes of such bytes are normal
+      return SampleTokens.next(count, of: 4).map { 0x28 | UInt8($0) }
+    }
     let plan = TensorPlan(
       name: "bench", format: format, shape: [panelRows, columns],
       values: .centred(deviation: 0.02))
-    var raw = [UInt8](
-      repeating: 0, count: panelRows * (format.byteCount(elements: columns) ?? 0))
+    var raw = [UInt8](repeating: 0, count: count)
     var blocks = RandomBlocks(plan, seed: 1)
-    blocks.fill(&raw, count: raw.count)
-    let panels = max(1, byteCount / raw.count)
-    let matrix = try PackedMatrix(
-      arena: WeightArena(), format: format, rows: panels * panelRows, columns: columns)
-    let bytes = raw
-    team.forEach(panels) { unsafe matrix.pack(rawRows: bytes.span.bytes, at: $0 * panelRows) }
-    return matrix
+    blocks.fill(&raw, count: count)
+    return raw
   }
 
   private static func readSpeed(_ matrix: PackedMatrix, _ kernels: Kernels) -> Double {

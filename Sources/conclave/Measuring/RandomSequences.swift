@@ -63,6 +63,12 @@ final class RandomSequences {
 struct SampleTokens {
   private var state: UInt64 = 1
 
+  /// The first of them.
+  static func next(_ count: Int, of vocabularySize: Int) -> [TokenID] {
+    var tokens = SampleTokens()
+    return tokens.next(count, of: vocabularySize)
+  }
+
   mutating func next(_ count: Int, of vocabularySize: Int) -> [TokenID] {
     (0..<count).map { _ in
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
