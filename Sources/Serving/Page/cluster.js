@@ -28,7 +28,7 @@ function before(seconds) {
 // MARK: Tiles
 
 function showTiles(now) {
-  const { tokens, engine, latency, cluster } = now;
+  const { tokens, engine, latency } = now;
   const tiles = [
     tile("Output", number(tokens.outputPerSecond), "tokens/s",
       `${count(tokens.output)} so far`, spark(history.map((picture) => picture.tokens.outputPerSecond))),
@@ -45,9 +45,9 @@ function showTiles(now) {
       latency.interToken ? `p99 ${number(latency.interToken.p99)} ms` : "nothing asked yet"),
     tile("Step", engine.step.count ? number(engine.step.p50 / 1000) : "–", "ms p50",
       engine.step.count ? `p99 ${number(engine.step.p99 / 1000)} ms` : "nothing computed yet"),
-    tile("Up", ...uptime(now.uptimeSeconds), `version ${now.version}${cluster ? "" : ", no experts"}`),
   ];
   at("tiles").replaceChildren(...tiles.filter(Boolean));
+  at("about").textContent = `Conclave ${now.version}, up for ${uptime(now.uptimeSeconds)}`;
 }
 
 function tile(title, value, unit, note, extra) {
@@ -57,10 +57,10 @@ function tile(title, value, unit, note, extra) {
 }
 
 function uptime(seconds) {
-  if (seconds < 120) return [String(Math.round(seconds)), "seconds"];
-  if (seconds < 7200) return [String(Math.round(seconds / 60)), "minutes"];
-  if (seconds < 172800) return [String(Math.round(seconds / 3600)), "hours"];
-  return [String(Math.round(seconds / 86400)), "days"];
+  if (seconds < 120) return `${Math.round(seconds)} seconds`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} minutes`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} hours`;
+  return `${Math.round(seconds / 86400)} days`;
 }
 
 function spark(values) {

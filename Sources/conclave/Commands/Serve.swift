@@ -20,8 +20,9 @@ struct Serve: AsyncParsableCommand {
 
       For others, with keys, encrypted, over four machines:
         conclave keys api new alice --file keys --requests-per-minute 60
-        conclave serve model.gguf --http 0.0.0.0:8443 --keys keys --tls-certificate chain.pem \\
-          --tls-key key.pem --listen tcp://0.0.0.0:7400 --expect 4
+        conclave serve model.gguf --http 0.0.0.0:8443 --keys keys \\
+          --tls-certificate chain.pem --tls-key key.pem \\
+          --listen tcp://0.0.0.0:7400 --expect 4
 
       Any OpenAI client works with the base URL http://HOST:PORT/v1. /health tells whether the \
       process lives, /metrics is for Prometheus, / is a chat and a live view of the cluster. \
