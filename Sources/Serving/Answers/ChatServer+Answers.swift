@@ -65,15 +65,13 @@ extension ChatServer {
         "the position must have one number for each of the \(record.plan.answerCount) answers",
         param: "from")
     }
-    let stream = EventStream(
+    let running = record.wasTakenUp ? attached(record) : nil
+    let generations = try running ?? submit(record.plan, context.caller)
+    return EventStream(
       ticket: record.ticket, layout: record.plan.layout, choices: record.plan.fields.choices,
       presenter: presenter(record.style, record.ticket, record.plan), start: position,
-      watches: watches(record.plan, context))
-    if record.wasTakenUp, let generations = attached(record) {
-      return stream.response(generations, client: context.client, cancels: false)
-    }
-    return stream.response(
-      try submit(record.plan, context.caller), client: context.client)
+      watches: watches(record.plan, context)
+    ).response(generations, client: context.client, cancels: running == nil)
   }
 
   /// What counts the answers; the tokens of a prompt are charged once.
