@@ -118,6 +118,7 @@ final class Submission: Sendable {
 
   func emit(_ event: GenerationEvent) {
     state.withLock { state in
+      guard state.phase != .ended else { return }
       let number = state.eventCount
       state.eventCount += 1
       if request.id != nil { state.events.append(event) }

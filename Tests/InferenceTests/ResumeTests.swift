@@ -107,7 +107,7 @@ import Tokenization
     do {
       let generation = try engine.submit(request())
       await gate.waitForArrival()
-      _ = generation
+      withExtendedLifetime(generation) {}
     }
     gate.open(100)
     let told = await Told(try #require(engine.attach(to: id)))

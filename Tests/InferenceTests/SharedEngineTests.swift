@@ -145,13 +145,15 @@ import Tokenization
   @Test func aLateRequestEndsWithAnError() async throws {
     let gate = Gate()
     let engine = try engine(HashModel { _ in gate.pass() })
+    let first = try engine.submit(request(tokens(3), maxTokens: 5))
+    await gate.waitForArrival()
     var late = request(tokens(3), maxTokens: 50)
     late.deadline = .milliseconds(1)
     let generation = try engine.submit(late)
-    await gate.waitForArrival()
     try await Task.sleep(for: .milliseconds(5))
     gate.open(100)
     #expect(await Told(generation).error?.hasPrefix("the request was not finished within") == true)
+    #expect(await Told(first).reason == .length)
   }
 
   @Test func severalChoicesShareThePrompt() async throws {
