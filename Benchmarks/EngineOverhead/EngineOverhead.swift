@@ -116,7 +116,7 @@ final class NothingModel: LanguageModel {
       let sum = (0..<4).reduce(Float(0)) { sum, _ in sum + Float(random.next() >> 40) * 0x1p-24 }
       row[id] = 4 * sum - 8
     }
-    for rank in 0..<50 { row[Int(random.next() % UInt64(row.count))] = 12 - Float(rank) * 0.2 }
+    for rank in 0..<50 { row[Int(random.next() % UInt64(row.count))] = 22 - Float(rank) * 0.3 }
   }
 }
 
