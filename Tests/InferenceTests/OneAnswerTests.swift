@@ -74,7 +74,7 @@ import Tokenization
     ("gguf/v2-lite-like.gguf", Way()), ("gguf/v2-lite-like.gguf", Way(usesPrefixCache: false)),
     ("gguf/v2-lite-like.gguf", Way(maxStepRows: 9)),
     ("gguf/v2-lite-like.gguf", Way(pages: 8)),
-    ("gguf/v2-lite-like.gguf", Way(pages: 8, usesPrefixCache: false, maxStepRows: 20)),
+    ("gguf/v2-lite-like.gguf", Way(pages: 8, usesPrefixCache: false)),
     ("gguf/llm-like.gguf", Way(pages: 8)),
   ])
   private func aDeepSeekModel(file: String, way: Way) async throws {
