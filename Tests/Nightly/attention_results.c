@@ -76,7 +76,7 @@ static void attend(const ck_kernels *kernels, const shape *shape, uint32_t forma
   size_t elements = count * shape->heads * job.key_width;
   job.codes = zeros(elements);
   job.code_scales = zeros(4 * (elements / CK_BLOCK + 1));
-  job.code_sums = zeros(4 * (elements / CK_BLOCK + 1));
+  job.code_starts = zeros(4 * (elements / CK_BLOCK + 1));
   for (size_t r = 0; format == CK_KV_INT8 && r < count; r++) ck_encode_queries(&job, r);
   for (size_t u = 0; u < ck_attention_units(&job, length); u++) ck_attend_unit(&job, u);
   for (size_t i = 0; by_split && i < count * shape->heads; i++) ck_merge_splits(&job, i);
