@@ -85,8 +85,9 @@ func sentEvents(
 
 /// The ids of events in what has come of a stream.
 func ids(in text: String) -> [String] {
-  text.components(separatedBy: "id: ").dropFirst().compactMap { rest in
-    rest.split(whereSeparator: \.isNewline).first.map(String.init)
+  // Headers have ids, too: those of requests.
+  text.components(separatedBy: "id: chatcmpl-").dropFirst().compactMap { rest in
+    rest.split(whereSeparator: \.isNewline).first.map { "chatcmpl-" + $0 }
   }
 }
 
