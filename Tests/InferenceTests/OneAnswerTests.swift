@@ -1,8 +1,10 @@
 import DeepSeek
+import Dispatch
 import Experts
 import Inference
 import Kernels
 import ModelFiles
+import Tensors
 import TestSupport
 import Testing
 import Tokenization
@@ -80,22 +82,30 @@ import Tokenization
   private func aDeepSeekModel(file: String, way: Way) async throws {
     let archive = try ModelArchive.open(Fixtures.path(file))
     let tokenizer = try Tokenizer(archive)
-    func engine(_ way: Way, threads: Int) throws -> Engine {
+    func engine(_ way: Way, threads: Int, start: StartSignal? = nil) throws -> Engine {
       let kernels = Kernels(team: ThreadTeam(threads: threads))
       let model = try DeepSeekModel(archive, kernels: kernels, maxStepRows: way.maxStepRows)
+      model.observer = start
       let experts = try model.catalog.map { try LocalExperts(loading: $0, kernels: kernels) }
       let options = options(way, bytesPerPage: model.bytesPerPage)
-      let language = DeepSeekLanguageModel(model, experts: experts, team: kernels.team)
-      return try Engine(language, tokenizer: tokenizer, options: options)
+      // The signal, which the model refers to, is used by its thread only.
+      nonisolated(unsafe) let language = DeepSeekLanguageModel(
+        model, experts: experts, team: kernels.team)
+      return try unsafe Engine(language, tokenizer: tokenizer, options: options)
     }
     // With few pages, sequences of one page each that soon need a second one.
-    let requests = manyRequests(
+    var requests = manyRequests(
       65, seed: 5, vocabulary: tokenizer.vocabularySize, shortest: way.pages == nil ? 1 : 50,
       longest: way.pages == nil ? 150 : 63)
+    if way.pages != nil { for index in requests.indices { requests[index].maxTokens = 24 } }
     let checked = [0, 1, 2, 3, 30, 64]
     let expected = try await alone(checked.map { requests[$0] }) { try engine(Way(), threads: 1) }
-    let shared = try engine(way, threads: 2)
-    let answers = await told(try requests.map { try shared.submit($0) })
+    // All of them wait before the first step, or a busy machine would run one after another.
+    let start = StartSignal()
+    let shared = try engine(way, threads: 2, start: start)
+    let generations = try requests.map { try shared.submit($0) }
+    start.give()
+    let answers = await told(generations)
     for (index, expected) in zip(checked, expected) {
       #expect(answers[index] == expected, "request \(index)")
       #expect(answers[index].tokens.count == requests[index].maxTokens)
@@ -103,4 +113,19 @@ import Tokenization
     if way.pages != nil { #expect(shared.status.preemptionCount > 0) }
     if way.usesPrefixCache && way.pages == nil { #expect(shared.status.cachedPromptTokens > 0) }
   }
+}
+
+/// Holds a model's first step until it is given.
+private final class StartSignal: StepObserver {
+  private let semaphore = DispatchSemaphore(value: 0)
+  private var isGiven = false  // the engine's thread only
+
+  func give() { semaphore.signal() }
+
+  func willRun(layer: Int, hidden: borrowing FloatMatrix, rowCount: Int) {
+    if !isGiven { semaphore.wait() }
+    isGiven = true
+  }
+
+  func didRoute(layer: Int, row: Int, experts: [Int32], weights: [Float]) {}
 }
