@@ -89,9 +89,10 @@ import Tokenization
       return try Engine(language, tokenizer: tokenizer, options: options)
     }
     // With few pages, sequences of one page each that soon need a second one.
-    let requests = manyRequests(
+    var requests = manyRequests(
       65, seed: 5, vocabulary: tokenizer.vocabularySize, shortest: way.pages == nil ? 1 : 50,
       longest: way.pages == nil ? 150 : 63)
+    if way.pages != nil { for index in requests.indices { requests[index].maxTokens = 24 } }
     let checked = [0, 1, 2, 3, 30, 64]
     let expected = try await alone(checked.map { requests[$0] }) { try engine(Way(), threads: 1) }
     let shared = try engine(way, threads: 2)

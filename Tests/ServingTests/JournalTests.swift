@@ -40,7 +40,7 @@ import Tokenization
       try await RawConnection(port: port).post(request) { parts in
         await gate.waitForArrival()
         var text = ""
-        while !text.contains("id: "), let part = try await parts.next() {
+        while ids(in: text).isEmpty || !text.contains("data: "), let part = try await parts.next() {
           text += String(buffer: part)
         }
         // The process "dies" while the client still reads.

@@ -113,7 +113,8 @@ private func content(_ body: [String: Any]) -> String {
       let parts = try events.dropLast().map(parse)
       for index in 0..<2 {
         let own = parts.map(choice).filter { $0["index"] as? Int == index }
-        let text = own.compactMap { ($0["delta"] as? [String: Any])?["content"] as? String }
+        let deltas = own.map { $0["delta"] as? [String: Any] ?? [:] }
+        let text = deltas.compactMap { $0["content"] as? String }
         #expect(text.joined() == "one two", "\(events)")
         #expect(own.last?["finish_reason"] as? String == "stop")
       }

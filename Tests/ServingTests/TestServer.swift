@@ -85,9 +85,9 @@ func sentEvents(
 
 /// The ids of events in what has come of a stream.
 func ids(in text: String) -> [String] {
-  text.components(separatedBy: "id: ").dropFirst().compactMap { rest in
-    rest.split(whereSeparator: \.isNewline).first.map(String.init)
-  }
+  // Only at the start of a line: a header's name may end like this, too.
+  let lines = text.split(whereSeparator: \.isNewline)
+  return lines.filter { $0.hasPrefix("id: ") }.map { String($0.dropFirst(4)) }
 }
 
 func parse(_ text: String) throws -> [String: Any] {
