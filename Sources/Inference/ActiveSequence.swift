@@ -8,6 +8,8 @@ final class ActiveSequence<Cache: SequenceCache> {
   var cache: Cache?
   /// Nodes of the prefix tree that the cache's first pages belong to.
   var path: [PrefixNodeID] = []
+  /// Whether somebody else's pages hold the same tokens as those that follow in this cache.
+  var hasTwin = false
   /// The next token, between sampling and its events.
   var choice: Result<SequenceState.Choice, InferenceError>?
 

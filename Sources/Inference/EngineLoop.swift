@@ -18,6 +18,8 @@ final class EngineLoop<Model: LanguageModel> {
   private let sampler: BatchSampler
   private let sampleable: SampleableTokens
   private var batch = TokenBatch<Model.Cache>()
+  /// Requests that are over; they hear of it when the figures know, too.
+  private var endings: [(submission: Submission, outcome: Submission.Outcome)] = []
   private var wanting: [Active] = []  // those with a row of logits, in the order of the rows
   private var logits: FloatMatrix  // (sequences, vocabulary)
 
@@ -57,12 +59,11 @@ final class EngineLoop<Model: LanguageModel> {
       for submission in mail.submissions { accept(submission) }
       for id in mail.cancelled { cancel(id) }
       if mail.isCancelling { interruptAll() }
-      if scheduler.isIdle {
-        updateFigures()
-        if mail.isClosed { return }
-        continue
-      }
-      step(from: start)
+      let isIdle = scheduler.isIdle
+      if isIdle { updateFigures() } else { step(from: start) }
+      for (submission, outcome) in endings { submission.end(outcome) }
+      endings.removeAll(keepingCapacity: true)
+      if isIdle && mail.isClosed { return }
     }
   }
 }
@@ -99,13 +100,13 @@ extension EngineLoop {
     for (_, sequence) in memory.sequences.sorted(by: { $0.key < $1.key }) {
       guard sequence.startTime != nil else {
         forget(sequence)
-        sequence.submission.end(.interrupted(nil))
+        endings.append((sequence.submission, .interrupted(nil)))
         continue
       }
       sequence.state.finish(.cancelled) { sequence.submission.emit($0) }
       let summary = sequence.summary(at: MonotonicTime.now)
       forget(sequence)
-      sequence.submission.end(.interrupted(summary))
+      endings.append((sequence.submission, .interrupted(summary)))
     }
   }
 
@@ -113,7 +114,7 @@ extension EngineLoop {
   private func end(_ sequence: Active, at time: Duration) {
     forget(sequence)
     let summary = sequence.summary(at: time)
-    sequence.submission.end(.finished(summary))
+    endings.append((sequence.submission, .finished(summary)))
     meter.update { status in
       if summary.finishReason == .cancelled {
         status.cancelledCount += 1
@@ -130,7 +131,7 @@ extension EngineLoop {
   }
 
   private func fail(_ submission: Submission, _ error: InferenceError) {
-    submission.end(.failed(error))
+    endings.append((submission, .failed(error)))
     meter.update { $0.failedCount += 1 }
   }
 

@@ -59,29 +59,52 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
 
   func release(_ id: SequenceID) {
     guard let sequence = sequences[id] else { return }
+    publishRest(of: sequence)
     sequence.cache?.truncate(to: 0)
     sequence.cache = nil
     prefixes.unpin(sequence.path)
     sequence.path = []
+    sequence.hasTwin = false
   }
 
   /// Makes the full pages of a sequence known to those that will start like it.
+  ///
+  /// Where another sequence has computed the same block at the same time, it stops: keeping that
+  /// one's page as well would hold twice the memory that the sequence has been admitted for.
   func publish(_ sequence: Active) {
-    guard keepsPrefixes, let cache = sequence.cache else { return }
-    let full = cache.length / pageSize
-    guard sequence.path.count < full else { return }
+    guard keepsPrefixes, !sequence.hasTwin, let cache = sequence.cache,
+      sequence.path.count < cache.length / pageSize
+    else { return }
     let pages = cache.pages
-    while sequence.path.count < full {
-      let index = sequence.path.count
-      let range = index * pageSize..<(index + 1) * pageSize
-      guard
-        let (node, isNew) = prefixes.insert(
-          sequence.state.tokens, range, page: pages[index], after: sequence.path.last,
-          tenant: sequence.submission.request.tenant)
-      else { return }
-      if isNew { pool.retain(pages[index]) }
+    while sequence.path.count < cache.length / pageSize {
+      guard let (node, isNew) = insertNext(of: sequence, pages) else { return }
+      guard isNew else {
+        prefixes.unpin([node])
+        sequence.hasTwin = true
+        return
+      }
       sequence.path.append(node)
     }
+  }
+
+  /// The pages behind a block of which another sequence had one; its own go now.
+  private func publishRest(of sequence: Active) {
+    guard keepsPrefixes, sequence.hasTwin, let cache = sequence.cache else { return }
+    let pages = cache.pages
+    while sequence.path.count < cache.length / pageSize,
+      let (node, _) = insertNext(of: sequence, pages)
+    { sequence.path.append(node) }
+  }
+
+  private func insertNext(
+    of sequence: Active, _ pages: [Pool.Page]
+  ) -> (node: PrefixNodeID, isNew: Bool)? {
+    let index = sequence.path.count
+    let inserted = prefixes.insert(
+      sequence.state.tokens, index * pageSize..<(index + 1) * pageSize, page: pages[index],
+      after: sequence.path.last, tenant: sequence.submission.request.tenant)
+    if inserted?.isNew == true { pool.retain(pages[index]) }
+    return inserted
   }
 
   /// Forgets the prefixes that have been unused for longest until `count` pages are free.

@@ -82,6 +82,29 @@ import Tokenization
     #expect(status.preemptionCount == 0)
   }
 
+  /// Two requests that computed the same blocks at the same time each held their own pages and
+  /// those of the other, until one that fits alone found no room and ended with an error.
+  @Test func twinsHoldTheirPagesOnce() async throws {
+    let gate = Gate()
+    let engine = try engine(HashModel { number in if number == 1 { gate.pass() } }) {
+      $0.cacheMemory = 26
+    }
+    let first = try engine.submit(request(tokens(3, from: 400), maxTokens: 1))
+    await gate.waitForArrival()
+    let twins = try (1...2).map { seed in
+      var request = request(tokens(41), maxTokens: 60)
+      request.sampling = SamplingParameters(seed: UInt64(seed))
+      return try engine.submit(request)
+    }
+    gate.open()
+    let answers = await told([first] + twins)
+    #expect(answers.allSatisfy { $0.reason == .length && $0.error == nil })
+    // Whatever of both is still there can be used.
+    let again = await Told(try engine.submit(request(tokens(41), maxTokens: 1)))
+    #expect(again.summaryOfLast?.cachedPromptTokens == 40)
+    #expect(engine.status.usedPageCount == 0)
+  }
+
   @Test func whatNeverFitsIsRefusedAtOnce() throws {
     let engine = try engine { $0.cacheMemory = 16 }
     #expect(throws: InferenceError.cacheTooSmall(tokens: 70, capacity: 64)) {
