@@ -1,5 +1,6 @@
 import Coordinator
 import Experts
+import Foundation
 import ModelFiles
 import Placement
 import Testing
@@ -28,10 +29,7 @@ import Worker
     onListening: (String) -> Void = { _ in }
   ) throws -> Life {
     let model = model ?? self.model
-    let coordinator = try makeCoordinator(model.served, workers: workers) {
-      $0.listen = endpoint
-      $0.workersEndWithIt = false
-    }
+    let coordinator = try listening(at: endpoint, model, workers: workers)
     defer { coordinator.shutdown() }
     onListening(coordinator.endpoint)
     try coordinator.gather()
@@ -44,6 +42,26 @@ import Worker
     life.holdings = Dictionary(
       uniqueKeysWithValues: life.workers.map { ($0.name, Set(plan.units(of: $0.id))) })
     return life
+  }
+
+  /// A coordinator at an address that another one of this process may have left just now: its socket
+  /// is closed by a thread of ZeroMQ's, in its own time.
+  private func listening(
+    at endpoint: String, _ model: TestModel, workers: Int
+  ) throws -> ClusterCoordinator {
+    let clock = ContinuousClock()
+    let limit = clock.now + .seconds(20)
+    while true {
+      do {
+        return try makeCoordinator(model.served, workers: workers) {
+          $0.listen = endpoint
+          $0.workersEndWithIt = false
+        }
+      } catch {
+        guard "\(error)".contains("in use"), clock.now < limit else { throw error }
+        usleep(20_000)
+      }
+    }
   }
 
   private func localAnswer(_ model: TestModel) throws -> [UInt32] {
