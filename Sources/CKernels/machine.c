@@ -100,6 +100,14 @@ bool ck_move_thread(int thread, int processor) {
   return ck_allow_thread(thread, &one);
 }
 
+void ck_name_thread(const char *name) {
+#ifdef __linux__
+  (void)pthread_setname_np(pthread_self(), name);
+#else
+  (void)name;
+#endif
+}
+
 bool ck_wait_at_most(sem_t *semaphore, int64_t nanoseconds) {
 #ifdef __linux__
   enum { SECOND = 1000000000 };

@@ -46,10 +46,10 @@ public final class Engine: Sendable {
       meter: meter)
     let handover = Mutex<EngineLoop<Model>?>(loop)
     let thread = Thread {
+      Thread.current.name = "engine"  // set from outside, the system would not show it
       handover.withLock({ $0.take() })?.run()
       inbox.finish()
     }
-    thread.name = "engine"
     thread.stackSize = 8 << 20
     thread.start()
   }

@@ -116,6 +116,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
       { argument in
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<HelperStart>.fromOpaque(argument).takeRetainedValue()
+        unsafe ck_name_thread("team")
         unsafe start.state.help(start.state.helpers + start.index)
         return nil
       }, start.toOpaque())

@@ -344,6 +344,9 @@ bool ck_allow_thread(int thread, const ck_processors *allowed);
 // Lets a thread run on one processor only, and brings it there if it waits for another.
 bool ck_move_thread(int thread, int processor);
 
+// Names the calling thread, in at most 15 bytes, for `top -H` and the like.
+void ck_name_thread(const char *name);
+
 // Waits for a post; false when none came in that time.
 bool ck_wait_at_most(sem_t *semaphore, int64_t nanoseconds);
 

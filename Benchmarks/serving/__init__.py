@@ -1,0 +1,1 @@
+"""Load on an OpenAI-compatible server: Conclave's, or llama.cpp's."""
