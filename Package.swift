@@ -57,6 +57,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "CKernels"),
+    .systemLibrary(name: "CLinux"),
     .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
     .systemLibrary(
       name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
@@ -74,6 +75,7 @@ let package = Package(
       ["CMessages", "CProtobufC", "Experts", "Kernels", "ModelFiles", "Placement", "Tensors"]),
     target("Transport", ["CZeroMQ"]),
     target("Telemetry", [.product(name: "Histogram", package: "hdrhistogram-swift")]),
+    target("LinkEmulation", ["CLinux", "Telemetry", "Transport"]),
     target("Worker", cluster),
     target("Coordinator", cluster),
     target(
@@ -91,8 +93,9 @@ let package = Package(
     .executableTarget(
       name: "conclave",
       dependencies: [
-        "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "ModelFiles", "Placement",
-        "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization", "Worker", log, nioCore,
+        "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "LinkEmulation", "ModelFiles",
+        "Placement", "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization", "Transport",
+        "Worker", log, nioCore,
         nioSSL, .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -120,6 +123,7 @@ let package = Package(
     tests("Placement", ["Experts", "Tensors"]),
     tests("Messages", ["Experts", "ModelFiles", "Placement"]),
     tests("Transport", ["CZeroMQ"]),
+    tests("LinkEmulation", ["Telemetry", "Transport"]),
     tests("Coordinator", ["Worker", "CZeroMQ"] + cluster),
     tests(
       "Inference",

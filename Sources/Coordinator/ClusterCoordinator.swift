@@ -42,7 +42,8 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
     let router = try RouterSocket(context, bind: options.listen, .control)
     let host = router.endpoint.lastIndex(of: ":").map { router.endpoint[..<$0] } ?? ""
     dataRouter = try RouterSocket(
-      context, bind: "\(host):*", .data(maxFrameByteCount: Self.frameLimit(geometry, options)))
+      context, bind: "\(host):\(options.dataPort.map(String.init) ?? "*")",
+      .data(maxFrameByteCount: Self.frameLimit(geometry, options)))
     guard let dataPort = dataRouter.port else {
       throw ClusterError.endpoint("\(options.listen) is not a TCP address; use tcp://HOST:PORT")
     }

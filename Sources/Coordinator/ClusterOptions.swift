@@ -4,6 +4,8 @@ public import Logging
 public struct ClusterOptions: Sendable {
   /// The control endpoint to listen on; port `*` is any free one.
   public var listen: String
+  /// The port of the data endpoint, on the same host; nil is any free one.
+  public var dataPort: Int?
   /// Workers to wait for.
   public var expectedWorkers: Int
   /// The largest number of rows that one dispatch carries.

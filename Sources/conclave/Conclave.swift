@@ -25,7 +25,8 @@ struct Conclave: AsyncParsableCommand {
       CommandGroup(
         name: "Measure:",
         subcommands: [
-          Latency.self, Bench.self, BenchKernels.self, BenchAttention.self, Synthesize.self,
+          Latency.self, EmulateLink.self, Bench.self, BenchKernels.self, BenchAttention.self,
+          Synthesize.self,
         ]),
     ])
 

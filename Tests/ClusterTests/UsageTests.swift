@@ -81,6 +81,10 @@ extension ClusterTests {
       ["perplexity", "m"],
       ["perplexity", "m", "--file", "f", "--window", "0"], ["synthesize", "no-model", "out"],
       ["synthesize", "deepseek-v2", "out", "--experts", "17"],
+      ["emulate-link"], ["emulate-link", "--listen", "127.0.0.1:1"],
+      ["emulate-link", "--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--delay", "soon"],
+      ["emulate-link", "--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--at", "1s explode"],
+      ["logits", "m", "--tokens", "1", "--data-port", "7401"],
       ["latency", "--count", "0"], ["inspect"], ["inspect", "m", "--no-such-flag"],
     ])
     func `bad usage is exit 64 and one line`(arguments: [String]) throws {
@@ -93,6 +97,7 @@ extension ClusterTests {
       let commands = [
         "demo", "inspect", "tokenize", "logits", "generate", "chat", "perplexity", "worker",
         "serve", "latency", "bench", "bench-kernels", "bench-attention", "synthesize", "keys",
+        "emulate-link",
       ]
       for arguments in [["--help"], ["--version"]] + commands.map({ [$0, "--help"] }) {
         let ended = try ConclaveCommand.run(arguments)

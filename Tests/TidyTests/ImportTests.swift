@@ -15,14 +15,15 @@ import Testing
     "Messages": ["CMessages", "Experts", "Placement"],
     "Transport": ["CZeroMQ"],
     "Telemetry": [],
+    "LinkEmulation": ["CLinux", "Telemetry", "Transport"],
     "Worker": cluster,
     "Coordinator": cluster,
     "Inference": ["DeepSeek", "Experts", "Kernels", "Telemetry", "Tensors", "Tokenization"],
     "Constraints": ["Inference", "ModelFiles", "Tokenization"],
     "Serving": ["Constraints", "Inference", "Tokenization"],
     "conclave": cluster.union([
-      "Coordinator", "DeepSeek", "Inference", "ModelFiles", "Serving", "Synthesis", "Tensors",
-      "Tokenization", "Worker",
+      "Coordinator", "DeepSeek", "Inference", "LinkEmulation", "ModelFiles", "Serving", "Synthesis",
+      "Tensors", "Tokenization", "Worker",
     ]),
     "CMessages": ["CProtobufC"],
   ]
@@ -33,7 +34,8 @@ import Testing
 
   /// C modules that one target each wraps for all others.
   static let wrapped: [String: String] = [
-    "CKernels": "Kernels", "CZeroMQ": "Transport", "CMessages": "Messages",
+    "CKernels": "Kernels", "CLinux": "LinkEmulation", "CZeroMQ": "Transport",
+    "CMessages": "Messages",
     "CProtobufC": "Messages",
   ]
 

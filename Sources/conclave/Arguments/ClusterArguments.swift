@@ -14,6 +14,13 @@ struct ClusterArguments: ParsableArguments {
       valueName: "address"))
   var listen: String?
 
+  @Option(
+    name: .customLong("data-port"),
+    help: ArgumentHelp(
+      "The second port that workers connect to, with --listen. (default: any free one)",
+      valueName: "port"))
+  var dataPort: Int?
+
   @Option(help: ArgumentHelp("How many workers to wait for.", valueName: "count"))
   var expect: Int?
 
@@ -44,6 +51,9 @@ struct ClusterArguments: ParsableArguments {
     }
     if expect != nil, listen == nil {
       throw ValidationError("--expect needs --listen, the address to wait at")
+    }
+    if let dataPort, listen == nil || !(1...65_535).contains(dataPort) {
+      throw ValidationError("--data-port needs --listen, and must be from 1 to 65535")
     }
     if let listen { try Address.validate(listen, option: "--listen") }
     guard (1...86_400).contains(joinTimeout) else {

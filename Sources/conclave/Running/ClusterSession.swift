@@ -25,6 +25,7 @@ final class ClusterSession {
       options = ClusterOptions(listen: address, expectedWorkers: count, logger: .command(.info))
     }
     options.maxRows = maxRows
+    options.dataPort = arguments.dataPort
     options.joinTimeout = .seconds(arguments.joinTimeout)
     options.combineTimeout = .seconds(arguments.combineTimeout)
     coordinator = try ClusterCoordinator(model, kernels: kernels, options: options)
