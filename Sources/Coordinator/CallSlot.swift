@@ -8,50 +8,81 @@ import Transport
 final class CallSlot {
   let geometry: ExpertGeometry
   var tracker: CallTracker
-  var split: BatchSplit
+  private(set) var split: BatchSplit
   var outbox = Multipart()
-  /// What a worker said that it could not do.
+  /// What the last worker that could not compute said.
   var failure: ClusterError?
   private let sums: PartialSums
+  // What was dispatched, so that it can be sent again when the batch has changed.
+  private var rows = ByteBuffer(byteCount: 0)
+  private var rowByteCount = 0
+  private var entries: [RoutedEntry] = []
 
   init(geometry: ExpertGeometry, maxRows: Int) {
     self.geometry = geometry
-    tracker = CallTracker(width: geometry.hiddenSize)
+    tracker = CallTracker(width: geometry.hiddenSize, groupCount: geometry.groupCount)
     split = BatchSplit(geometry: geometry, capacity: maxRows)
     sums = PartialSums(geometry: geometry)
   }
 
-  /// Starts a call: cuts the batch into one share per link.
-  func begin(
-    _ call: Call, _ batch: borrowing RoutedBatch, assignment: [Int], links: Int,
-    deadline: Duration
-  ) {
-    let format = geometry.replyFormat(LayerIndex(call.layer))
-    tracker.begin(call, replyFormat: RowFormat(format), deadline: deadline)
+  /// Starts a call: keeps the batch and cuts it into one share per link, by its index.
+  func begin(_ call: Call, _ batch: borrowing RoutedBatch, assignment: [Int], links: Int) {
     failure = nil
     sums.begin(batch)
+    keep(batch)
     split.split(batch, assignment: assignment, shareCount: links)
+    var groups = GroupSet()
+    for index in entries.indices {
+      groups.insert(geometry.group(of: ExpertID(Int(entries[index].expert))))
+    }
+    let format = geometry.replyFormat(LayerIndex(call.layer))
+    tracker.begin(call, replyFormat: RowFormat(format), groups: groups)
   }
 
-  /// Writes the index and payload frames of a worker's share.
-  func writeFrames(_ batch: borrowing RoutedBatch, for worker: Int) throws(TransportError) {
-    let share = split.shares[worker]
+  private func keep(_ batch: borrowing RoutedBatch) {
+    let wire = batch.activations.wireBytes(0..<batch.rowCount)
+    if wire.byteCount > rows.byteCount {
+      rows = ByteBuffer(byteCount: max(wire.byteCount, 2 * rows.byteCount))
+    }
+    rows.copy(wire, at: 0)
+    rowByteCount = batch.activations.rowByteCount
+    entries.removeAll(keepingCapacity: true)
+    let all = batch.entries
+    for index in all.indices { entries.append(all[index]) }
+  }
+
+  /// Makes one more share, of what `groups` have to do, and returns its index.
+  func addShare(of groups: GroupSet) -> Int {
+    let entries = entries
+    return split.addShare(entries.span, of: groups)
+  }
+
+  /// What decides the answer to a share.
+  func work(of share: Int) -> ShareWork {
+    let share = split.shares[share]
+    var bytes: [UInt8] = []
+    for row in share.rows {
+      let start = Int(row) * rowByteCount
+      for offset in start..<start + rowByteCount {
+        bytes.append(unsafe rows.bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self))
+      }
+    }
+    return ShareWork(rows: bytes, rowCount: share.rows.count, entries: share.entries)
+  }
+
+  /// Writes the index and payload frames of a share.
+  func writeFrames(_ share: Int) throws(TransportError) {
+    let share = split.shares[share]
     outbox.removeAll()
     try outbox.append(byteCount: DispatchIndex.byteCount(entryCount: share.entries.count))
-    try outbox.append(byteCount: share.rows.count * batch.activations.rowByteCount)
-    Self.write(batch, share, into: &outbox)
-  }
-
-  private static func write(
-    _ batch: borrowing RoutedBatch, _ share: BatchShare, into message: inout Multipart
-  ) {
-    var index = message.mutableFrame(0)
+    try outbox.append(byteCount: share.rows.count * rowByteCount)
+    var index = outbox.mutableFrame(0)
     DispatchIndex.write(share.entries.span, into: &index)
-    let rowByteCount = batch.activations.rowByteCount
-    var payload = message.mutableFrame(1)
+    var payload = outbox.mutableFrame(1)
     for (position, row) in share.rows.enumerated() {
-      let bytes = batch.activations.wireBytes(Int(row)..<Int(row) + 1)
-      payload.copy(bytes, at: position * rowByteCount)
+      let start = Int(row) * rowByteCount
+      payload.copy(
+        rows.bytes.extracting(start..<start + rowByteCount), at: position * rowByteCount)
     }
   }
 
@@ -63,15 +94,15 @@ final class CallSlot {
     let verdict = tracker.judge(
       reply, from: worker, byteCount: payload.byteCount,
       rowByteCount: geometry.replyRowByteCount(layer))
-    guard verdict == .accept else { return verdict }
+    guard case .accept(let index) = verdict else { return verdict }
     let isFinite = PartialRows.areFinite(
       payload, format: geometry.replyFormat(layer), width: geometry.hiddenSize,
       rows: reply.partialCount)
     guard isFinite else { return .garbage("numbers that are not finite") }
     do throws(ExpertError) {
-      try sums.accept(payload, for: split.shares[worker])
-      tracker.complete(worker)
-      return .accept
+      try sums.accept(payload, for: split.shares[tracker.sendings[index].share])
+      tracker.complete(index)
+      return verdict
     } catch {
       return .garbage("partial sums that do not fit (\(error))")
     }

@@ -1,25 +1,38 @@
+package import Experts
 package import Messages
 
-/// One dispatched call: who must answer, what counts as an answer, and who is late.
+/// One dispatched call: who was asked for what, what counts as an answer, and what to do about those
+/// who are late or lost.
 ///
-/// Replies and time in, verdicts out; holds no clock and no socket.
+/// Replies, losses and time in, verdicts and actions out; holds no clock and no socket. The answer
+/// of a group is the same whoever computes it, so the first one counts.
 package struct CallTracker {
-  /// What one worker must send.
-  package struct Expectation: Equatable {
+  /// One message to one worker.
+  package struct Sending: Equatable {
     /// Index of the worker's link.
     package let worker: Int
+    /// Index of the share that was sent.
+    package let share: Int
+    /// Which sending of the call this is.
+    package let attempt: UInt32
+    /// The groups that it asks for.
+    package let groups: GroupSet
     /// Partial sums, in the order of the share.
     package let partialCount: Int
-    /// Which sending of the call this answers.
-    package let attempt: UInt32
-    package fileprivate(set) var isDone = false
+    package let sentAt: Duration
+    /// When a reply would be unusually late.
+    package let lateAt: Duration
+    /// Whether it may still be answered.
+    package fileprivate(set) var isOpen = true
+    /// Groups that somebody else was asked for because this one is late.
+    fileprivate var hedged = GroupSet()
   }
 
   /// What to do with a reply.
   package enum Verdict: Equatable {
-    /// It is the answer.
-    case accept
-    /// It belongs to no live attempt: drop and count it.
+    /// It answers the sending of that index.
+    case accept(Int)
+    /// It belongs to no live sending, or others were faster: drop and count it.
     case stale
     /// It breaks the protocol: drop the worker.
     case garbage(String)
@@ -27,54 +40,101 @@ package struct CallTracker {
     case failed(String)
   }
 
+  /// What is to be done now.
+  package enum Action: Equatable {
+    /// Ask that worker for these groups, which nobody is being asked for.
+    case send(GroupSet, to: Int)
+    /// Ask that worker, too, for these groups: `late` has not answered them in time.
+    case hedge(GroupSet, to: Int, late: Int)
+    /// That worker has not answered within the limit: it is lost.
+    case lose(Int)
+  }
+
+  /// Losses of workers over one group after which the call itself is suspected.
+  private static let lossLimit = 4
+  /// The largest number of attempts on the wire.
+  private static let attemptLimit: UInt32 = 1_000
+
   package private(set) var call: Call
-  package private(set) var deadline: Duration
-  package private(set) var expectations: [Expectation] = []
+  package private(set) var sendings: [Sending] = []
+  /// Groups that nobody has answered.
+  package private(set) var missing = GroupSet()
+  private var attempt: UInt32 = 1
+  private var losses: [Int]  // per group
+  private var refusers: [Int] = []  // workers that could not compute their share
   private let width: Int
   private var format: RowFormat
 
-  /// No call yet, for a model of that hidden size.
-  package init(width: Int) {
+  /// No call yet, for a model of that hidden size and number of groups.
+  package init(width: Int, groupCount: Int) {
     self.width = width
+    losses = Array(repeating: 0, count: groupCount)
     call = Call(step: 0, number: 0, layer: 0, attempt: 1)
-    deadline = .zero
     format = .float32
   }
 
-  /// Starts a call.
-  package mutating func begin(_ call: Call, replyFormat: RowFormat, deadline: Duration) {
+  /// Starts a call for `groups`.
+  package mutating func begin(_ call: Call, replyFormat: RowFormat, groups: GroupSet) {
     self.call = call
-    self.deadline = deadline
     format = replyFormat
-    expectations.removeAll(keepingCapacity: true)
+    missing = groups
+    attempt = call.attempt
+    sendings.removeAll(keepingCapacity: true)
+    refusers.removeAll(keepingCapacity: true)
+    for group in losses.indices { losses[group] = 0 }
   }
 
-  /// A worker was sent its share.
-  package mutating func expect(worker: Int, partialCount: Int) {
-    expectations.append(
-      Expectation(worker: worker, partialCount: partialCount, attempt: call.attempt))
+  /// A worker was sent a share, as attempt `nextAttempt`.
+  package mutating func sent(
+    _ share: Int, _ groups: GroupSet, partialCount: Int, to worker: Int, attempt: UInt32,
+    at time: Duration, lateAt: Duration
+  ) {
+    sendings.append(
+      Sending(
+        worker: worker, share: share, attempt: attempt, groups: groups,
+        partialCount: partialCount, sentAt: time, lateAt: lateAt))
+  }
+
+  /// Counts a sending that is not the call's first to anyone.
+  package mutating func nextAttempt() -> UInt32 {
+    attempt += 1
+    return attempt
   }
 
   /// Gives the call up: whatever still comes is stale.
   package mutating func abandon() {
     call.number = 0
-    expectations.removeAll(keepingCapacity: true)
+    missing = GroupSet()
+    sendings.removeAll(keepingCapacity: true)
   }
 
   /// Whether a call is on its way.
   package var isLive: Bool { call.number > 0 }
 
-  /// Whether every worker has answered.
-  package var isComplete: Bool { expectations.allSatisfy(\.isDone) }
+  /// Whether every group has been answered.
+  package var isComplete: Bool { missing.isEmpty }
 
-  /// Whether that worker's answer is still missing.
+  /// Whether that worker may still answer something that is missing.
   package func isAwaiting(_ worker: Int) -> Bool {
-    expectations.contains { $0.worker == worker && !$0.isDone }
+    sendings.contains { $0.isOpen && $0.worker == worker && !$0.groups.isDisjoint(with: missing) }
   }
 
-  /// Whether the call's time is over.
-  package func isOverdue(at time: Duration) -> Bool { time > deadline }
+  /// Missing groups that nobody is being asked for.
+  package var uncovered: GroupSet {
+    var groups = missing
+    for sending in sendings where sending.isOpen { groups.subtract(sending.groups) }
+    return groups
+  }
 
+  /// Whether the call cannot go on: workers that meet it keep dying, or its attempts are used up.
+  package var isHopeless: Bool {
+    attempt >= Self.attemptLimit || losses.contains { $0 >= Self.lossLimit }
+  }
+}
+
+// MARK: - Replies
+
+extension CallTracker {
   /// Judges the header of a reply, whose payload has `byteCount` bytes.
   package func judge(
     _ reply: ReplyHeader, from worker: Int, byteCount: Int, rowByteCount: Int
@@ -82,12 +142,12 @@ package struct CallTracker {
     guard
       reply.call.number == call.number, reply.call.step == call.step,
       reply.call.layer == call.layer,
-      let index = expectations.firstIndex(where: {
-        $0.worker == worker && $0.attempt == reply.call.attempt && !$0.isDone
+      let index = sendings.firstIndex(where: {
+        $0.worker == worker && $0.attempt == reply.call.attempt && $0.isOpen
       })
     else { return .stale }
     if let error = reply.error { return .failed(error) }
-    let expected = expectations[index].partialCount
+    let expected = sendings[index].partialCount
     guard reply.partialCount == expected else {
       return .garbage("\(reply.partialCount) partial sums where \(expected) belong")
     }
@@ -98,13 +158,95 @@ package struct CallTracker {
     guard !overflow, byteCount == bytes else {
       return .garbage("a payload of \(byteCount) bytes where \(bytes) belong")
     }
-    return .accept
+    return sendings[index].groups.isDisjoint(with: missing) ? .stale : .accept(index)
   }
 
-  /// That worker's answer was accepted, header and payload.
-  package mutating func complete(_ worker: Int) {
-    for index in expectations.indices where expectations[index].worker == worker {
-      expectations[index].isDone = true
+  /// The answer to a sending was accepted, header and payload.
+  package mutating func complete(_ index: Int) {
+    sendings[index].isOpen = false
+    missing.subtract(sendings[index].groups)
+  }
+
+  /// That worker could not compute what it was sent as `attempt`: others shall.
+  package mutating func refuse(_ worker: Int, attempt: UInt32) {
+    for index in sendings.indices
+    where sendings[index].worker == worker && sendings[index].attempt == attempt {
+      sendings[index].isOpen = false
+    }
+    refusers.append(worker)
+  }
+
+  /// That worker is gone: what it owes is to be asked of others.
+  package mutating func lose(_ worker: Int) {
+    for index in sendings.indices where sendings[index].worker == worker && sendings[index].isOpen {
+      sendings[index].isOpen = false
+      for group in losses.indices where sendings[index].groups.contains(GroupIndex(group)) {
+        losses[group] += 1
+      }
+    }
+  }
+}
+
+// MARK: - Actions
+
+extension CallTracker {
+  /// What is to be done at `time`; ask again after doing it, until there is nothing.
+  ///
+  /// - Parameters:
+  ///   - time: Now.
+  ///   - routes: Who holds which group.
+  ///   - limit: Time after which a worker that has not answered is lost.
+  ///   - mayHedge: Whether another call may be sent for lateness alone.
+  /// - Returns: The most urgent thing; nil when there is nothing to do.
+  package func nextAction(
+    at time: Duration, _ routes: RouteTable, limit: Duration, mayHedge: Bool
+  ) -> Action? {
+    if let (groups, worker) = firstWorker(for: uncovered, routes, asksSuspects: true) {
+      return .send(groups, to: worker)
+    }
+    for sending in sendings where sending.isOpen && time >= sending.lateAt {
+      guard !sending.groups.isDisjoint(with: missing) else { continue }
+      if time - sending.sentAt > limit { return .lose(sending.worker) }
+      guard mayHedge else { continue }
+      var groups = sending.groups
+      groups.subtract(sending.hedged)
+      if let (groups, worker) = firstWorker(
+        for: groups, routes, except: sending.worker, asksSuspects: false)
+      {
+        return .hedge(groups, to: worker, late: sending.worker)
+      }
+    }
+    return nil
+  }
+
+  /// Those of `groups` that some one worker is the best to ask for, and that worker.
+  private func firstWorker(
+    for groups: GroupSet, _ routes: RouteTable, except late: Int? = nil, asksSuspects: Bool
+  ) -> (GroupSet, Int)? {
+    guard !groups.isEmpty else { return nil }
+    let layer = LayerIndex(call.layer)
+    var found = GroupSet()
+    var worker: Int?
+    for group in losses.indices.lazy.map({ GroupIndex($0) })
+    where groups.contains(group) && missing.contains(group) {
+      let best = routes.holder(of: layer, group, asksSuspects: asksSuspects) {
+        $0 != late && !refusers.contains($0) && !(late != nil && isAsked($0, for: group))
+      }
+      guard let best, worker ?? best == best else { continue }
+      worker = best
+      found.insert(group)
+    }
+    return worker.map { (found, $0) }
+  }
+
+  private func isAsked(_ worker: Int, for group: GroupIndex) -> Bool {
+    sendings.contains { $0.isOpen && $0.worker == worker && $0.groups.contains(group) }
+  }
+
+  /// Another worker was asked for `groups` because `late` is late.
+  package mutating func hedged(_ groups: GroupSet, late: Int) {
+    for index in sendings.indices where sendings[index].worker == late && sendings[index].isOpen {
+      sendings[index].hedged.formUnion(groups)
     }
   }
 }

@@ -1,4 +1,4 @@
-import Experts
+public import Experts
 import Foundation
 public import Kernels
 import Logging
@@ -27,8 +27,8 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
 
   /// The routed experts on the workers; nil before `gather`, and for a dense model.
   public private(set) var experts: RemoteExperts?
-  /// Who holds what; nil before `gather`, and for a dense model.
-  public private(set) var plan: PlacementPlan?
+  /// Who shall hold what; nil before all workers have joined, and for a dense model.
+  public var plan: PlacementPlan? { health.plan }
 
   /// Starts to listen for workers.
   ///
@@ -50,7 +50,8 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
     let rules = Membership.Rules(
       expectedWorkers: options.expectedWorkers, model: model.digest,
       numericsProfile: kernels.numericsProfile, geometry: geometry, dataPort: dataPort,
-      progressInterval: options.progressInterval, silenceLimit: options.silenceLimit)
+      progressInterval: options.progressInterval, silenceLimit: options.silenceLimit,
+      replicas: options.replicas)
     control = ControlPlane(
       router, rules: rules, source: model.catalog, health: health, logger: options.logger)
   }
@@ -75,6 +76,20 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
 
   /// What was measured on the links so far; from any thread once `gather` has returned.
   public var latencies: [LinkLatencies] { experts?.latencies ?? [] }
+
+  /// The workers that have loaded each group of a layer, preferred ones first; from any thread.
+  ///
+  /// Empty before `gather` has returned, and for a layer without routed experts.
+  public func holders(of layer: LayerIndex) -> [[WorkerID]] {
+    guard let geometry = model.catalog?.geometry, geometry.shape.contains(layer) else { return [] }
+    let holders = health.roster.holders
+    let start = (layer.rawValue - geometry.moeLayers.lowerBound) * geometry.groupCount
+    guard start + geometry.groupCount <= holders.count else { return [] }
+    return Array(holders[start..<start + geometry.groupCount])
+  }
+
+  /// Moves away what a worker holds, then lets it go; from any thread.
+  public func drain(_ worker: WorkerID) { health.drain(worker) }
 
   deinit { shutdown() }
 }
@@ -128,32 +143,29 @@ extension ClusterCoordinator {
   private func takeAttachments() throws {
     var message = Multipart()
     guard let sender = try dataRouter.receive(&message, timeout: .zero) else { return }
-    let socket = DataSocket(dataRouter, model: model.digest, epoch: control.membership.epoch)
+    let socket = DataSocket(dataRouter, model: model.digest)
     guard let incarnation = socket.attachment(message),
       control.membership.member(incarnation) != nil, attached[incarnation] == nil
     else { return }
     attached[incarnation] = sender
   }
 
-  /// The links to all workers that hold something; nil while one is missing.
+  /// The links to all workers; nil while one is missing.
   private func links() -> [WorkerLink]? {
     var links: [WorkerLink] = []
-    for member in control.membership.members {
-      guard let peer = attached[member.incarnation] else { return nil }
-      links.append(
-        WorkerLink(
-          id: member.id, label: member.label, peer: peer, incarnation: member.incarnation))
+    for worker in control.membership.roster.workers {
+      guard let peer = attached[worker.incarnation] else { return nil }
+      links.append(WorkerLink(worker, peer: peer))
     }
     return links
   }
 
   private func serve(_ links: [WorkerLink]) {
-    plan = control.membership.plan
-    let socket = DataSocket(dataRouter, model: model.digest, epoch: control.membership.epoch)
+    let socket = DataSocket(dataRouter, model: model.digest)
     prober = LinkProber(socket, links: links, timeout: options.combineTimeout)
-    if let plan, let geometry = model.catalog?.geometry {
+    if let catalog = model.catalog {
       experts = RemoteExperts(
-        socket, links: links, plan: plan, geometry: geometry, kernels: kernels, health: health,
+        socket, attached: attached, catalog: catalog, kernels: kernels, health: health,
         options: options)
     }
     let running = ControlThread(control, options)
@@ -169,7 +181,10 @@ extension ClusterCoordinator {
   /// - Returns: One result for each worker.
   /// - Throws: `ClusterError` when a worker is gone or does not echo within the combine timeout.
   public func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
-    try prober?.probe(payloadByteCount: payloadByteCount, count: count) ?? []
+    if let experts {
+      return try experts.probe(payloadByteCount: payloadByteCount, count: count)
+    }
+    return try prober?.probe(payloadByteCount: payloadByteCount, count: count) ?? []
   }
 
   /// Tells the workers that this cluster ends, and ends its control thread.
@@ -195,7 +210,7 @@ private final class ControlThread: Sendable {
     let thread = Thread { [self] in
       while !isStopped.load(ordering: .relaxed) {
         do {
-          try control.step(timeout: .milliseconds(50))
+          try control.step(timeout: .milliseconds(20))
         } catch {
           options.logger.error("The control socket failed: \(error)")
           break

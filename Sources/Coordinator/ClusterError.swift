@@ -12,12 +12,8 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
   case lostWhileLoading(worker: String, reason: String)
   /// A worker could not load its experts.
   case loadFailed(worker: String, reason: String)
-  /// A worker went away while it was needed.
-  case lost(layer: LayerIndex, worker: String, reason: String)
-  /// A worker did not answer in time.
-  case noReply(layer: LayerIndex, worker: String, limit: Duration)
-  /// A worker sent what no worker sends.
-  case garbage(layer: LayerIndex, worker: String, what: String)
+  /// A call that no worker survives, or that was tried too often.
+  case hopeless(layer: LayerIndex, reason: String)
   /// A worker says that it cannot answer.
   case workerFailed(layer: LayerIndex, worker: String, reason: String)
   /// A batch does not fit what the workers were told.
@@ -40,14 +36,9 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
       "\(worker) went away before it was ready: \(reason); check that worker's log"
     case .loadFailed(let worker, let reason):
       "\(worker) could not load its experts: \(reason)"
-    case .lost(let layer, let worker, let reason):
-      "layer \(layer): \(worker) is gone: \(reason); check that worker's log and start again"
-    case .noReply(let layer, let worker, let limit):
-      "layer \(layer): no reply from \(worker) within \(limit); check that worker's log, or raise "
-        + "the combine timeout"
-    case .garbage(let layer, let worker, let what):
-      "layer \(layer): \(worker) sent \(what); it was dropped: run the same release on every "
-        + "machine and check that worker's memory and network"
+    case .hopeless(let layer, let reason):
+      "layer \(layer): the call was given up after several workers were lost over it, the last time "
+        + "because \(reason); check that worker's log"
     case .workerFailed(let layer, let worker, let reason):
       "layer \(layer): \(worker) could not compute: \(reason)"
     }

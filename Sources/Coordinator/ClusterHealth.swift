@@ -1,33 +1,99 @@
+package import Messages
 public import Placement
-import Messages
 import Synchronization
 
-/// What the control plane knows of the workers, for other threads.
+/// What the control plane and the engine's thread tell each other, and what others may see of it.
 final class ClusterHealth: Sendable {
+  /// A worker that the engine's thread has found out about.
+  struct Loss: Equatable {
+    let worker: WorkerID
+    let reason: String
+    /// How long it may not join again, when it did what no worker does.
+    let suspension: Duration?
+  }
+
   private struct State {
     var summaries: [WorkerSummary] = []
-    var lost: [WorkerID: String] = [:]
+    var roster = Roster()
+    var plan: PlacementPlan?
+    var losses: [Loss] = []
+    var drains: [WorkerID] = []
   }
 
   private let state = Mutex(State())
+  private let version = Atomic<UInt64>(0)
 
-  /// A worker is gone.
-  func lose(_ worker: WorkerID, reason: String) {
-    state.withLock { $0.lost[worker] = reason }
-  }
-
-  /// Why a worker is gone, if it is.
-  func lostReason(_ worker: WorkerID) -> String? { state.withLock { $0.lost[worker] } }
+  // MARK: - From the control plane
 
   /// Takes over what is known now.
-  func update(_ members: [Membership.Member]) {
+  func update(_ membership: Membership) {
+    let summaries = membership.members.map(WorkerSummary.init)
+    state.withLock { $0.summaries = summaries }
+    guard membership.rosterVersion != version.load(ordering: .relaxed) else { return }
+    let roster = membership.roster
+    state.withLock {
+      $0.roster = roster
+      $0.plan = membership.plan
+    }
+    version.store(membership.rosterVersion, ordering: .releasing)
+  }
+
+  /// What the engine's thread has found out since the last call.
+  func takeLosses() -> [Loss] {
     state.withLock { state in
-      state.summaries = members.map(WorkerSummary.init)
+      defer { state.losses.removeAll(keepingCapacity: true) }
+      return state.losses
     }
   }
 
+  /// Workers that somebody wants drained, since the last call.
+  func takeDrains() -> [WorkerID] {
+    state.withLock { state in
+      defer { state.drains.removeAll(keepingCapacity: true) }
+      return state.drains
+    }
+  }
+
+  // MARK: - From the engine's thread
+
+  /// Grows whenever the roster changes; costs nothing to look at.
+  var rosterVersion: UInt64 { version.load(ordering: .acquiring) }
+
+  /// Who answers for what.
+  var roster: Roster { state.withLock { $0.roster } }
+
+  /// A worker is lost.
+  func report(_ loss: Loss) { state.withLock { $0.losses.append(loss) } }
+
+  // MARK: - From any thread
+
+  /// A worker shall go, once others hold what it holds.
+  func drain(_ worker: WorkerID) { state.withLock { $0.drains.append(worker) } }
+
   /// The workers as last known.
   var summaries: [WorkerSummary] { state.withLock { $0.summaries } }
+
+  /// Who shall hold what.
+  var plan: PlacementPlan? { state.withLock { $0.plan } }
+}
+
+/// Who answers for what at a moment, as the control plane has decided: a plain value.
+package struct Roster: Equatable, Sendable {
+  /// A worker that answers.
+  package struct Worker: Equatable, Sendable {
+    package let id: WorkerID
+    package let incarnation: Incarnation
+    /// The epoch of its data connection: that of its first assignment.
+    package let epoch: Epoch
+    package let label: String
+  }
+
+  /// The workers that answer.
+  package var workers: [Worker] = []
+  /// For each layer and group, layer by layer, who has loaded it, the preferred one first.
+  package var holders: [[WorkerID]] = []
+
+  package init() {}
 }
 
 /// One worker, for tables and logs.
@@ -52,6 +118,8 @@ public struct WorkerSummary: Sendable, Equatable {
   public let residentBytes: Int
   /// Whether it is loaded and answers.
   public let isReady: Bool
+  /// Whether its groups are being moved away, so that it may go.
+  public let isDraining: Bool
   /// Why it is gone, if it is.
   public let lostReason: String?
 
@@ -66,6 +134,7 @@ public struct WorkerSummary: Sendable, Equatable {
     loadedGroups = member.progress?.loadedGroups ?? 0
     residentBytes = member.progress?.residentBytes ?? 0
     isReady = member.isReady
+    isDraining = member.isDraining
     lostReason = member.lostReason
   }
 

@@ -12,8 +12,14 @@ public struct ClusterOptions: Sendable {
   public var maxRows = 512
   /// How long to wait for workers to join; nil is for ever.
   public var joinTimeout: Duration?
-  /// How long a combine waits for a worker.
+  /// Workers that hold each expert group, as far as there is memory.
+  public var replicas = 1
+  /// The share of calls that two holders compute, so that their answers can be compared.
+  public var verifyFraction = 0.0
+  /// How long a combine waits for a worker before it counts as lost.
   public var combineTimeout: Duration = .seconds(30)
+  /// How long calls wait for groups that no worker holds any more, before they fail.
+  public var recoveryTimeout: Duration = .seconds(60)
   /// How often workers report progress.
   public var progressInterval: Duration = .milliseconds(500)
   /// Silence after which a worker is lost.

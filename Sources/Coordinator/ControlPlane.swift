@@ -37,8 +37,14 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   /// Takes in at most one message, waiting for it up to `timeout`, and lets time pass.
   func step(timeout: Duration) throws {
     if let sender = try router.receive(&message, timeout: timeout) { receive(from: sender) }
-    perform(membership.tick(at: MonotonicTime.now))
-    health.update(membership.members)
+    let now = MonotonicTime.now
+    for loss in health.takeLosses() {
+      perform(
+        membership.lose(loss.worker, reason: loss.reason, suspendedFor: loss.suspension, at: now))
+    }
+    for worker in health.takeDrains() { perform(membership.drain(worker)) }
+    perform(membership.tick(at: now))
+    health.update(membership)
   }
 
   /// Tells every worker that this cluster ends.
@@ -101,7 +107,6 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
       switch action {
       case .send(let body, let incarnation): send(body, to: incarnation)
       case .note(let text): logger.notice("\(text)")
-      case .lost(let worker, let reason): health.lose(worker, reason: reason)
       }
     }
   }

@@ -15,15 +15,13 @@ final class DataSocket {
 
   let router: RouterSocket
   private let model: UInt64
-  private let epoch: Epoch
   private let codec = MessageCodec(arenaByteCount: 64 << 10)
   private var scratch: [UInt8] = []
   private var pingMessage = Multipart()
 
-  init(_ router: RouterSocket, model: ModelDigest, epoch: Epoch) {
+  init(_ router: RouterSocket, model: ModelDigest) {
     self.router = router
     self.model = model.short
-    self.epoch = epoch
   }
 
   /// Puts a header before the index and payload frames of `message`, and sends it.
@@ -32,7 +30,8 @@ final class DataSocket {
   ) throws(TransportError) {
     let checksum = Self.checksum(message)
     let header = DataHeader(
-      incarnation: link.incarnation, epoch: epoch, model: model, checksum: checksum, body: body)
+      incarnation: link.incarnation, epoch: link.epoch, model: model, checksum: checksum,
+      body: body)
     do throws(WireError) {
       try codec.encode(header, into: &scratch)
     } catch {
@@ -68,7 +67,7 @@ final class DataSocket {
     } catch {
       return .garbage("a header that cannot be read (\(error))")
     }
-    guard header.incarnation == link.incarnation, header.epoch == epoch else { return .stale }
+    guard header.incarnation == link.incarnation, header.epoch == link.epoch else { return .stale }
     guard header.model == model else { return .garbage("results of another model") }
     guard
       header.checksum == PayloadChecksum.of(index: message.frame(1), payload: message.frame(2))
@@ -84,7 +83,7 @@ final class DataSocket {
   /// The incarnation that a message attaches, if it is one that does.
   func attachment(_ message: borrowing Multipart) -> Incarnation? {
     guard message.frameCount == 3, let header = try? codec.decodeData(message.frame(0)),
-      header.body == .attach, header.epoch == epoch, header.model == model
+      header.body == .attach, header.model == model
     else { return nil }
     return header.incarnation
   }

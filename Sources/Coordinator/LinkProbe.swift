@@ -24,7 +24,7 @@ extension RemoteExperts {
   /// - Returns: One result for each worker.
   /// - Throws: `ClusterError` when a worker is gone or does not echo within the combine timeout.
   public func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
-    try LinkProber(socket, links: links, timeout: combineTimeout)
+    try LinkProber(socket, links: liveLinks, timeout: combineTimeout)
       .probe(payloadByteCount: payloadByteCount, count: count)
   }
 }

@@ -16,10 +16,13 @@ package struct Membership {
     package var dataPort: Int
     package var progressInterval: Duration
     package var silenceLimit: Duration
+    /// Workers that shall hold each group.
+    package var replicas: Int
 
     package init(
       expectedWorkers: Int, model: ModelDigest, numericsProfile: String,
-      geometry: ExpertGeometry?, dataPort: Int, progressInterval: Duration, silenceLimit: Duration
+      geometry: ExpertGeometry?, dataPort: Int, progressInterval: Duration, silenceLimit: Duration,
+      replicas: Int = 1
     ) {
       self.expectedWorkers = expectedWorkers
       self.model = model
@@ -28,6 +31,7 @@ package struct Membership {
       self.dataPort = dataPort
       self.progressInterval = progressInterval
       self.silenceLimit = silenceLimit
+      self.replicas = replicas
     }
   }
 
@@ -43,7 +47,6 @@ package struct Membership {
   package enum Action: Equatable {
     case send(ControlMessage.Body, to: Incarnation)
     case note(String)
-    case lost(WorkerID, reason: String)
   }
 
   /// One worker of the cluster.
@@ -51,22 +54,38 @@ package struct Membership {
     package let id: WorkerID
     package let incarnation: Incarnation
     package let hello: Hello
-    package fileprivate(set) var lastHeard: Duration
-    package fileprivate(set) var units: [PlacementUnit] = []
-    package fileprivate(set) var progress: Progress?
-    package fileprivate(set) var isReady = false
-    package fileprivate(set) var lostReason: String?
+    package internal(set) var lastHeard: Duration
+    /// What it shall hold, ascending.
+    package internal(set) var units: [PlacementUnit] = []
+    /// What it has said that it holds.
+    package internal(set) var loaded: Set<PlacementUnit> = []
+    /// The epoch of its first assignment.
+    package internal(set) var epoch = Epoch(rawValue: 0)
+    package internal(set) var progress: Progress?
+    package internal(set) var isReady = false
+    /// Whether it is to go as soon as others hold what it holds.
+    package internal(set) var isDraining = false
+    /// Whether it has come while others had all the work.
+    var wantsWork = false
+    package internal(set) var lostReason: String?
+
+    /// Whether it takes new groups.
+    var isAvailable: Bool { lostReason == nil && !isDraining }
 
     /// What lines for people call the worker.
     package var label: String { "\(id) (\(hello.name))" }
   }
 
   package let rules: Rules
-  package private(set) var phase = Phase.gathering
-  package private(set) var members: [Member] = []
-  package private(set) var plan: PlacementPlan?
-  package private(set) var epoch = Epoch(rawValue: 0)
+  package internal(set) var phase = Phase.gathering
+  package internal(set) var members: [Member] = []
+  /// Who shall hold what.
+  package internal(set) var plan: PlacementPlan?
+  package internal(set) var epoch = Epoch(rawValue: 0)
+  /// Grows whenever `roster` changes.
+  package internal(set) var rosterVersion: UInt64 = 0
   private var joinedCount: UInt32 = 0
+  var history = MemberHistory()
 
   package init(_ rules: Rules) { self.rules = rules }
 
@@ -95,9 +114,11 @@ package struct Membership {
     case .hello: return [.send(.welcome(welcome(members[index])), to: incarnation)]
     case .progress(let progress):
       members[index].progress = progress
+      let isLeaving = progress.state == .draining && members[index].isAvailable
       return [.send(.progressAck(counter: progress.counter), to: incarnation)]
+        + (isLeaving ? drain(index) : [])
     case .ready(let ready): return handle(ready, index)
-    case .refusal(let refusal): return handle(refusal, index)
+    case .refusal(let refusal): return handle(refusal, index, at: time)
     default: return []
     }
   }
@@ -105,7 +126,7 @@ package struct Membership {
   private mutating func join(
     _ hello: Hello, _ incarnation: Incarnation, at time: Duration
   ) -> [Action] {
-    if let refusal = refusal(of: hello) {
+    if let refusal = refusal(of: hello, at: time) {
       return [
         .send(.refusal(refusal), to: incarnation),
         .note("Refused \(hello.name): \(refusal.text)"),
@@ -115,14 +136,16 @@ package struct Membership {
       id: WorkerID(joinedCount), incarnation: incarnation, hello: hello, lastHeard: time)
     joinedCount += 1
     members.append(member)
+    let welcomed = Action.send(.welcome(welcome(member)), to: incarnation)
+    guard phase == .gathering else {
+      return [welcomed, .note("\(member.label) joined")] + employ(members.count - 1)
+    }
     let count = "\(members.count) of \(rules.expectedWorkers)"
-    return [
-      .send(.welcome(welcome(member)), to: incarnation),
-      .note("\(member.label) joined, \(count)"),
-    ] + (members.count == rules.expectedWorkers ? assign() : [])
+    return [welcomed, .note("\(member.label) joined, \(count)")]
+      + (members.count == rules.expectedWorkers ? assign() : [])
   }
 
-  private func refusal(of hello: Hello) -> Refusal? {
+  private func refusal(of hello: Hello, at time: Duration) -> Refusal? {
     if hello.numericsProfile != rules.numericsProfile {
       return Refusal(
         .numerics,
@@ -135,10 +158,16 @@ package struct Membership {
         "the worker's model file has digest \(digest.brief), the coordinator's "
           + "\(rules.model.brief); give the worker the same file, or start it without --model")
     }
-    if phase != .gathering {
-      return Refusal(.full, "the cluster has its \(rules.expectedWorkers) workers")
+    switch phase {
+    case .gathering: return nil
+    case .loading, .failed:
+      return Refusal(.full, "the cluster is loading for its \(rules.expectedWorkers) workers")
+    case .serving:
+      return history.pause(of: hello.name, at: time).map { pause in
+        Refusal(
+          .full, "the cluster has lost this worker several times, it may join in \(pause)")
+      }
     }
-    return nil
   }
 
   private func welcome(_ member: Member) -> Welcome {
@@ -148,113 +177,11 @@ package struct Membership {
       progressMilliseconds: rules.progressInterval.wholeMilliseconds,
       silenceMilliseconds: rules.silenceLimit.wholeMilliseconds)
   }
-
-  // MARK: - Placement
-
-  /// Everyone is here: decides who holds what.
-  private mutating func assign() -> [Action] {
-    epoch = Epoch(rawValue: 1)
-    phase = .loading
-    guard let geometry = rules.geometry else { return startIdle() }
-    do throws(PlacementError) {
-      let plan = try self.plan(geometry)
-      self.plan = plan
-      return assign(plan)
-    } catch {
-      phase = .failed(.placement(error.description))
-      let refusal = ControlMessage.Body.refusal(Refusal(.memory, error.description))
-      return members.map { .send(refusal, to: $0.incarnation) }
-    }
-  }
-
-  /// A plan that depends on who is here but not on who came first: after a restart everybody gets
-  /// what they still have in memory.
-  private func plan(_ geometry: ExpertGeometry) throws(PlacementError) -> PlacementPlan {
-    let ordered = members.sorted { ($0.hello.name, $0.id) < ($1.hello.name, $1.id) }
-    let capacities = ordered.enumerated().map { rank, member in
-      member.capacity(as: WorkerID(UInt32(rank)))
-    }
-    var plan = try PlacementPlan.balanced(geometry, over: capacities, epoch: epoch.rawValue)
-    for unit in plan.units {
-      plan[unit.layer, unit.group] = plan[unit.layer, unit.group].map {
-        ordered[Int($0.rawValue)].id
-      }
-    }
-    return plan
-  }
-
-  private mutating func assign(_ plan: PlacementPlan) -> [Action] {
-    for index in members.indices {
-      members[index].units = plan.units(of: members[index].id).sorted {
-        ($0.layer, $0.group) < ($1.layer, $1.group)
-      }
-    }
-    return members.map { member in
-      let origin: Assignment.Origin = member.hello.modelDigest == nil ? .transfer : .ownFile
-      let assignment = Assignment(origin: origin, units: member.units)
-      return .send(.assignment(assignment), to: member.incarnation)
-    }
-  }
-
-  /// A dense model: workers have nothing to hold, but their links can be measured.
-  private mutating func startIdle() -> [Action] {
-    let nothing = Assignment(origin: .transfer, units: [])
-    return [.note("The model has no routed experts; the workers stay idle")]
-      + members.map { .send(.assignment(nothing), to: $0.incarnation) }
-  }
-
-  private mutating func handle(_ ready: Ready, _ index: Int) -> [Action] {
-    guard phase == .loading, ready.loadedGroups == members[index].units.count else { return [] }
-    members[index].isReady = true
-    members[index].progress?.residentBytes = ready.residentBytes
-    members[index].progress?.loadedGroups = ready.loadedGroups
-    if members.allSatisfy(\.isReady) { phase = .serving }
-    return [
-      .note(
-        "\(members[index].label) holds \(ready.loadedGroups) expert groups, "
-          + "\(ready.residentBytes >> 20) MiB")
-    ]
-  }
-
-  // MARK: - Loss
-
-  private mutating func handle(_ refusal: Refusal, _ index: Int) -> [Action] {
-    let label = members[index].label
-    if phase == .loading {
-      phase = .failed(.loadFailed(worker: label, reason: refusal.text))
-    }
-    return lose(index, reason: refusal.text)
-  }
-
-  /// Finds workers that have been silent too long.
-  package mutating func tick(at time: Duration) -> [Action] {
-    var actions: [Action] = []
-    for index in members.indices.reversed() where members[index].lostReason == nil {
-      let silence = time - members[index].lastHeard
-      guard silence > rules.silenceLimit else { continue }
-      actions += lose(index, reason: "it has been silent for \(silence.wholeMilliseconds) ms")
-    }
-    return actions
-  }
-
-  private mutating func lose(_ index: Int, reason: String) -> [Action] {
-    let member = members[index]
-    let note = Action.note("Lost \(member.label): \(reason)")
-    switch phase {
-    case .gathering:
-      members.remove(at: index)
-      return [note]
-    case .loading: phase = .failed(.lostWhileLoading(worker: member.label, reason: reason))
-    case .serving, .failed: break
-    }
-    members[index].lostReason = reason
-    return [note, .lost(member.id, reason: reason)]
-  }
 }
 
 extension Membership.Member {
   /// The worker as placement sees it, under a number of its own.
-  fileprivate func capacity(as worker: WorkerID) -> WorkerCapacity {
+  func capacity(as worker: WorkerID) -> WorkerCapacity {
     // A worker that did not measure counts by its cores.
     let speed =
       hello.memoryBandwidth > 0 ? Double(hello.memoryBandwidth) : Double(hello.cores) * 1e9

@@ -3,6 +3,7 @@ import Kernels
 import Messages
 import ModelFiles
 import Placement
+import Synchronization
 import Telemetry
 public import Tensors
 import Transport
@@ -10,58 +11,80 @@ import Transport
 /// The experts of a cluster: one message per worker and layer in each direction.
 ///
 /// Belongs to one thread, the engine's, which owns the data socket; latencies may be read from any.
-/// A worker that dies, hangs or sends garbage makes `dispatch` or `combine` throw a `ClusterError`
-/// within the time limits, and every later call that needs it throw at once.
+/// What a worker that dies, hangs or sends garbage was asked for is asked of others that hold the
+/// same groups; while nobody does, `combine` waits until somebody has loaded them.
 public final class RemoteExperts: ExpertBackend {
   /// Calls that may be on their way at once.
   private static let slotCount = 4
-  /// How long a wait lasts before the peers are looked after.
-  private static let patience: Duration = .milliseconds(20)
+  /// How long a worker that sent garbage may not join again.
+  private static let garbagePause: Duration = .seconds(5)
 
   /// The experts of the model.
   public let geometry: ExpertGeometry
-  let links: [WorkerLink]
-
   let socket: DataSocket
-  private let kernels: Kernels
-  private let health: ClusterHealth
+  let health: ClusterHealth
   let combineTimeout: Duration
+  let recoveryTimeout: Duration
+  private let kernels: Kernels
   private let maxRows: Int
-  private let assignments: [[Int]]  // (MoE layers, groups): index of the link
-  private let slots: [CallSlot]
-  private var failures: [ClusterError?]
-  private var inbox = Multipart()
+  let slots: [CallSlot]
   private var callCount: UInt64 = 0
   private var step: UInt64 = 0
   private var lastLayer = -1  // of the last dispatch
-  /// Replies that belonged to no live call.
-  public private(set) var staleReplyCount = 0
+
+  // By link: a link keeps its index; that of a lost worker is given to a new one.
+  var links: [WorkerLink] = []
+  var times: [ReplyTimes] = []
+  var suspectUntil: [Duration?] = []
+  var routes: RouteTable
+  /// The same links, for other threads.
+  let published = Mutex<[WorkerLink]>([])
+
+  var inbox = Multipart()
+  var attached: [Incarnation: RoutingID]
+  var rosterVersion: UInt64 = 0
+  var isWaitingForAttachment = false
+  var budget = HedgeBudget()
+  var checks: DuplicateChecks
+  let judge: ShareJudge
+  /// Whether something has happened that calls on their way must react to.
+  var isDisturbed = false
+  var gapSince: Duration?
+  var lastLoss = "no worker has joined"
+  /// Replies that belonged to no live call, or came after another worker's.
+  public internal(set) var staleReplyCount = 0
+  /// Calls that were sent to another worker because one was late.
+  public var hedgeCount: Int { budget.spentCount }
+  /// Calls that two workers computed and whose answers were compared.
+  public var comparedCount: Int { checks.comparedCount }
 
   init(
-    _ socket: DataSocket, links: [WorkerLink], plan: PlacementPlan, geometry: ExpertGeometry,
+    _ socket: DataSocket, attached: [Incarnation: RoutingID], catalog: ExpertCatalog,
     kernels: Kernels, health: ClusterHealth, options: ClusterOptions
   ) {
+    let geometry = catalog.geometry
     self.socket = socket
-    self.links = links
+    self.attached = attached
     self.geometry = geometry
     self.kernels = kernels
     self.health = health
     combineTimeout = options.combineTimeout
+    recoveryTimeout = options.recoveryTimeout
     maxRows = options.maxRows
-    assignments = geometry.layers.map { layer in
-      geometry.groups.map { group in
-        links.firstIndex { plan[layer, group].first == $0.id } ?? -1
-      }
-    }
+    checks = DuplicateChecks(fraction: options.verifyFraction)
+    judge = ShareJudge(geometry: geometry, source: catalog, kernels: kernels)
+    routes = RouteTable(geometry)
     slots = (0..<Self.slotCount).map { _ in
       CallSlot(geometry: geometry, maxRows: options.maxRows)
     }
-    failures = links.map { _ in nil }
+    refresh()
   }
 
   /// What was measured on each link.
   public var latencies: [LinkLatencies] {
-    links.map { LinkLatencies(worker: $0.id, label: $0.label, hops: $0.latencies) }
+    published.withLock { $0 }.map {
+      LinkLatencies(worker: $0.id, label: $0.label, hops: $0.latencies)
+    }
   }
 }
 
@@ -70,7 +93,7 @@ public final class RemoteExperts: ExpertBackend {
 extension RemoteExperts {
   /// Sends each worker its share of the batch, without waiting.
   ///
-  /// - Throws: `ClusterError` when a worker that is needed is gone.
+  /// - Throws: `ExpertsUnavailable` when groups have been without a worker for too long.
   public func dispatch(
     _ batch: borrowing RoutedBatch, layer: LayerIndex
   ) throws -> DispatchTicket {
@@ -79,15 +102,19 @@ extension RemoteExperts {
       throw ClusterError.batch(
         "layer \(layer) with \(batch.rowCount) rows is not what this cluster was set up for")
     }
+    try keepUp()
     let slot = freeSlot()
     slot.begin(
       nextCall(layer), batch,
-      assignment: assignments[layer.rawValue - geometry.moeLayers.lowerBound],
-      links: links.count, deadline: MonotonicTime.now + combineTimeout)
+      assignment: routes.preferred[layer.rawValue - geometry.moeLayers.lowerBound],
+      links: links.count)
     do {
       for worker in links.indices where !slot.split.shares[worker].isEmpty {
-        try send(slot, batch, to: worker, enqueuedAt: enqueuedAt)
+        try send(slot, share: worker, to: worker, attempt: 1, enqueuedAt: enqueuedAt)
+        budget.earn()
+        if checks.takesNext() { try sendTwice(slot, share: worker, sentTo: worker) }
       }
+      if isDisturbed { try act(on: slot) }
     } catch {
       slot.tracker.abandon()
       throw error
@@ -113,111 +140,87 @@ extension RemoteExperts {
     return Call(step: step, number: callCount, layer: layer.rawValue, attempt: 1)
   }
 
-  private func send(
-    _ slot: CallSlot, _ batch: borrowing RoutedBatch, to worker: Int, enqueuedAt: UInt64
+  /// Sends a share; a worker that cannot be reached is lost, and its share is still to be sent.
+  func send(
+    _ slot: CallSlot, share: Int, to worker: Int, attempt: UInt32, enqueuedAt: UInt64
   ) throws {
-    let layer = LayerIndex(slot.tracker.call.layer)
-    if let reason = health.lostReason(links[worker].id) { lose(worker, layer, reason) }
-    if let failure = failures[worker] { throw failure }
-    try slot.writeFrames(batch, for: worker)
-    let share = slot.split.shares[worker]
+    try slot.writeFrames(share)
+    let part = slot.split.shares[share]
+    var call = slot.tracker.call
+    call.attempt = attempt
+    let layer = LayerIndex(call.layer)
     let header = DispatchHeader(
-      call: slot.tracker.call, rowCount: share.rows.count, width: geometry.hiddenSize,
-      entryCount: share.entries.count, rowFormat: RowFormat(geometry.inputFormat(layer)),
+      call: call, rowCount: part.rows.count, width: geometry.hiddenSize,
+      entryCount: part.entries.count, rowFormat: RowFormat(geometry.inputFormat(layer)),
       replyFormat: RowFormat(geometry.replyFormat(layer)), enqueuedAt: enqueuedAt)
     do throws(TransportError) {
       try socket.send(.dispatch(header), &slot.outbox, to: links[worker])
     } catch {
-      lose(worker, layer, error.reason)
-      throw failures[worker] ?? ClusterError.batch(error.description)
+      return lose(worker, error.reason)
     }
-    slot.tracker.expect(worker: worker, partialCount: share.partials.count)
-  }
-
-  private func lose(_ worker: Int, _ layer: LayerIndex, _ reason: String) {
-    fail(worker, .lost(layer: layer, worker: links[worker].label, reason: reason))
-  }
-
-  private func fail(_ worker: Int, _ error: ClusterError) {
-    if failures[worker] == nil { failures[worker] = error }
+    let now = MonotonicTime.now
+    slot.tracker.sent(
+      share, part.groups, partialCount: part.partials.count, to: worker, attempt: attempt, at: now,
+      lateAt: now + times[worker].limit(size: part.entries.count))
   }
 }
 
 // MARK: - Combine
 
 extension RemoteExperts {
-  /// Waits for every worker and adds partial sums in ascending group order.
+  /// Waits for every group and adds partial sums in ascending group order.
   ///
-  /// - Throws: `ClusterError` when a worker is gone, silent beyond the limit, or sends garbage.
+  /// - Throws: `ExpertsUnavailable` when groups have been without a worker for too long,
+  ///   `ClusterError` when no worker can compute the call.
   public func combine(_ ticket: DispatchTicket, into sum: inout FloatMatrix) throws {
     guard ticket.id > 0, let slot = slots.first(where: { $0.tracker.call.number == ticket.id })
     else {
       throw ClusterError.batch("dispatch \(ticket.id) is not on its way")
     }
     defer { slot.tracker.abandon() }
-    try wait(for: slot, layer: ticket.layer)
+    try wait(for: slot)
     slot.add(into: &sum, with: kernels)
   }
 
-  private func wait(for slot: CallSlot, layer: LayerIndex) throws {
-    var patience = Self.patience
-    var nextLook = MonotonicTime.now + patience
+  private func wait(for slot: CallSlot) throws {
+    var schedule = PingSchedule(from: MonotonicTime.now)
     while !slot.tracker.isComplete {
-      if let failure = slot.failure { throw failure }
-      for worker in links.indices where slot.tracker.isAwaiting(worker) {
-        if let failure = failures[worker] { throw failure }
-      }
-      if try receive(timeout: Self.patience) { continue }
-      let now = MonotonicTime.now
-      if slot.tracker.isOverdue(at: now) { giveUp(slot, layer) }
-      guard now >= nextLook else { continue }
-      look(after: slot, layer)
-      // Pings queue up at a worker that computes for long: ask ever less often.
-      patience = min(patience * 2, .seconds(1))
-      nextLook = now + patience
+      let came = try receive(timeout: PingSchedule.pause)
+      if came, !isDisturbed { continue }
+      if schedule.isDue(at: MonotonicTime.now) { look(after: slot) }
+      try keepUp()
+      try act(on: slot)
     }
   }
 
-  /// Looks whether the workers that are waited for still live.
-  private func look(after slot: CallSlot, _ layer: LayerIndex) {
+  /// Looks whether the connections of the workers that are waited for still live.
+  private func look(after slot: CallSlot) {
     for worker in links.indices where slot.tracker.isAwaiting(worker) {
-      if let reason = health.lostReason(links[worker].id) {
-        lose(worker, layer, reason)
-      } else if let problem = socket.ping(links[worker]) {
-        lose(worker, layer, problem)
-      }
+      if let problem = socket.ping(links[worker]) { lose(worker, problem) }
     }
   }
 
-  private func giveUp(_ slot: CallSlot, _ layer: LayerIndex) {
-    for worker in links.indices where slot.tracker.isAwaiting(worker) {
-      fail(
-        worker, .noReply(layer: layer, worker: links[worker].label, limit: combineTimeout))
-    }
-  }
-}
-
-// MARK: - Receive
-
-extension RemoteExperts {
   /// Takes in one message of any worker for any call; false when none came in time.
-  private func receive(timeout: Duration) throws -> Bool {
+  func receive(timeout: Duration) throws -> Bool {
     guard let sender = try socket.router.receive(&inbox, timeout: timeout) else { return false }
     let arrivedAt = MonotonicTime.nanoseconds
     guard let worker = links.firstIndex(where: { $0.peer == sender }) else {
-      staleReplyCount += 1
+      attach(sender)
       return true
     }
     switch socket.check(inbox, of: links[worker]) {
     case .stale, .echo: staleReplyCount += 1
-    case .garbage(let what): failGarbage(worker, LayerIndex(max(lastLayer, 0)), what)
-    case .reply(let reply): take(reply, from: worker, arrivedAt: arrivedAt)
+    case .garbage(let what): lose(worker, "it sent \(what)", suspendedFor: Self.garbagePause)
+    case .reply(let reply):
+      answered(worker)
+      take(reply, from: worker, arrivedAt: arrivedAt)
     }
     return true
   }
 
   private func take(_ reply: ReplyHeader, from worker: Int, arrivedAt: UInt64) {
     let layer = LayerIndex(reply.call.layer)
+    if !checks.isEmpty, reply.error == nil { compare(reply, from: worker) }
     guard let slot = slots.first(where: { $0.tracker.call.number == reply.call.number }),
       geometry.shape.contains(layer)
     else {
@@ -225,15 +228,39 @@ extension RemoteExperts {
       return
     }
     switch slot.take(reply, inbox.frame(2), from: worker) {
-    case .accept: links[worker].record(reply, arrivedAt: arrivedAt)
+    case .accept(let index):
+      links[worker].record(reply, arrivedAt: arrivedAt)
+      let sending = slot.tracker.sendings[index]
+      times[worker].record(
+        MonotonicTime.now - sending.sentAt, size: slot.split.shares[sending.share].entries.count)
     case .stale: staleReplyCount += 1
-    case .garbage(let what): failGarbage(worker, layer, what)
+    case .garbage(let what): lose(worker, "it sent \(what)", suspendedFor: Self.garbagePause)
     case .failed(let reason):
       slot.failure = .workerFailed(layer: layer, worker: links[worker].label, reason: reason)
+      slot.tracker.refuse(worker, attempt: reply.call.attempt)
+      isDisturbed = true
     }
   }
+}
 
-  private func failGarbage(_ worker: Int, _ layer: LayerIndex, _ what: String) {
-    fail(worker, .garbage(layer: layer, worker: links[worker].label, what: what))
+/// When to ask connections whether they are there: often at first, then less often, since such
+/// messages queue up at a worker that computes for long.
+private struct PingSchedule {
+  /// How long one wait for messages lasts.
+  static let pause: Duration = .milliseconds(4)
+
+  private let start: Duration
+  private var next: Duration
+
+  init(from time: Duration) {
+    start = time
+    next = time
+  }
+
+  mutating func isDue(at time: Duration) -> Bool {
+    guard time >= next else { return false }
+    let waited = time - start
+    next = time + (waited < .milliseconds(100) ? .zero : max(waited / 8, .milliseconds(16)))
+    return true
   }
 }

@@ -11,13 +11,16 @@ final class WorkerLink: Sendable {
   let label: String
   let peer: RoutingID
   let incarnation: Incarnation
+  /// The epoch of its first assignment, which all its data messages carry.
+  let epoch: Epoch
   private let measured = Mutex(HopLatencies())
 
-  init(id: WorkerID, label: String, peer: RoutingID, incarnation: Incarnation) {
-    self.id = id
-    self.label = label
+  init(_ worker: Roster.Worker, peer: RoutingID) {
+    id = worker.id
+    label = worker.label
+    incarnation = worker.incarnation
+    epoch = worker.epoch
     self.peer = peer
-    self.incarnation = incarnation
   }
 
   /// Counts one answered call, whose reply came at `arrivedAt` nanoseconds.

@@ -26,6 +26,9 @@ public struct BatchShare: Sendable {
   /// The rows of the reply, in its order; rows count within the batch.
   public private(set) var partials: [PartialKey] = []
 
+  /// The groups of `partials`.
+  public private(set) var groups = GroupSet()
+
   /// Whether the worker has nothing to do.
   public var isEmpty: Bool { entries.isEmpty }
 
@@ -39,6 +42,7 @@ public struct BatchShare: Sendable {
     rows.removeAll(keepingCapacity: true)
     entries.removeAll(keepingCapacity: true)
     partials.removeAll(keepingCapacity: true)
+    groups = GroupSet()
   }
 
   /// Adds an entry of the batch; entries come sorted by (row, expert).
@@ -48,16 +52,21 @@ public struct BatchShare: Sendable {
     local.row = Int32(rows.count - 1)
     entries.append(local)
     let key = PartialKey(row: entry.row, group: Int32(group.rawValue))
-    if partials.last != key { partials.append(key) }
+    if partials.last != key {
+      partials.append(key)
+      groups.insert(group)
+    }
   }
 }
 
-/// Cuts batches into shares, one per worker; makes no allocation once it has grown.
+/// Cuts batches into shares; makes no allocation once it has grown.
 public struct BatchSplit: Sendable {
   private let geometry: ExpertGeometry
   private let capacity: Int
-  /// The shares of the last batch, one per worker, some empty.
+  /// The shares of the last batch, some empty; those from `shareCount` on are spare.
   public private(set) var shares: [BatchShare] = []
+  /// Shares that the last batch was cut into.
+  public private(set) var shareCount = 0
 
   /// Makes room for batches of `capacity` rows.
   public init(geometry: ExpertGeometry, capacity: Int) {
@@ -75,7 +84,8 @@ public struct BatchSplit: Sendable {
     _ batch: borrowing RoutedBatch, assignment: [Int], shareCount: Int
   ) {
     precondition(assignment.count == geometry.groupCount)
-    prepare(shareCount)
+    self.shareCount = 0
+    for _ in 0..<shareCount { _ = addShare() }
     let entries = batch.entries
     for index in entries.indices {
       let group = geometry.group(of: ExpertID(Int(entries[index].expert)))
@@ -84,13 +94,24 @@ public struct BatchSplit: Sendable {
     }
   }
 
-  private mutating func prepare(_ count: Int) {
-    while shares.count < count {
+  /// Makes one more share, of the entries of `groups`, and returns its index.
+  public mutating func addShare(_ entries: Span<RoutedEntry>, of groups: GroupSet) -> Int {
+    let share = addShare()
+    for index in entries.indices {
+      let group = geometry.group(of: ExpertID(Int(entries[index].expert)))
+      if groups.contains(group) { shares[share].append(entries[index], group: group) }
+    }
+    return share
+  }
+
+  private mutating func addShare() -> Int {
+    if shareCount == shares.count {
       var share = BatchShare()
       share.reserve(rows: capacity, shape: geometry.shape)
       shares.append(share)
     }
-    while shares.count > count { shares.removeLast() }
-    for index in shares.indices { shares[index].removeAll() }
+    shares[shareCount].removeAll()
+    shareCount += 1
+    return shareCount - 1
   }
 }

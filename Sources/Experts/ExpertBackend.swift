@@ -37,3 +37,12 @@ public protocol ExpertBackend: AnyObject {
   /// Partial sums are added in ascending group order, from zero.
   func combine(_ ticket: DispatchTicket, into sum: inout FloatMatrix) throws
 }
+
+/// Experts that nobody can compute now; the same call may succeed later.
+public struct ExpertsUnavailable: Error, Equatable, Sendable, CustomStringConvertible {
+  /// What is missing and what to do, in one line.
+  public let description: String
+
+  /// Says what is missing.
+  public init(_ description: String) { self.description = description }
+}

@@ -6,6 +6,8 @@ public enum PlacementError: Error, Hashable, Sendable, CustomStringConvertible {
   case tooLarge(neededByteCount: Int, offeredByteCount: Int, workerCount: Int)
   /// There is memory enough, but no worker has room left for a whole group.
   case fragmented(groupByteCount: Int, neededByteCount: Int, offeredByteCount: Int)
+  /// The experts fit, but not that many copies of each group on distinct workers.
+  case copiesTooLarge(copies: Int, copyByteCount: Int, offeredByteCount: Int, workerCount: Int)
 
   /// One line: what does not fit, and what to do.
   public var description: String {
@@ -20,6 +22,11 @@ public enum PlacementError: Error, Hashable, Sendable, CustomStringConvertible {
       return "the routed experts need \(binarySize(needed)) in groups of \(binarySize(group)), the "
         + "workers offer \(binarySize(offered)) but none has room for one more group; "
         + "add a worker, or raise their --memory"
+    case .copiesTooLarge(let copies, let copy, let offered, let count):
+      let workers = count == 1 ? "1 worker offers" : "\(count) workers offer"
+      return "\(copies) copies of the routed experts need \(copies) times \(binarySize(copy)) on "
+        + "distinct workers, \(workers) \(binarySize(offered)); add workers, raise their --memory, or "
+        + "lower --replicas"
     }
   }
 }

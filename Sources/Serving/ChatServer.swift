@@ -45,6 +45,10 @@ public struct ChatServer: Sendable {
     public var version = ""
     /// Draws the workers; nil where there are no routed experts.
     public var cluster: (@Sendable () -> ClusterPicture)?
+    /// Lets a worker go once others hold what it holds; nil where there are no workers.
+    ///
+    /// Takes its number or name; false when there is none of that name.
+    public var drainWorker: (@Sendable (String) -> Bool)?
 
     /// Loopback, port 8080, everything else as OpenAI's API has it.
     public init(modelName: String) {

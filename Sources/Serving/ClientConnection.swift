@@ -30,6 +30,12 @@ struct ClientConnection: Sendable {
   /// Where the client is, without its port; "" where that is not known.
   var address: String { channel.remoteAddress?.ipAddress ?? "" }
 
+  /// Whether the client runs on the server's machine.
+  var isOfThisMachine: Bool {
+    let address = address
+    return address.hasPrefix("127.") || address == "::1" || address.hasPrefix("::ffff:127.")
+  }
+
   /// Runs `body` and cancels `generations` as soon as the client goes away.
   func cancelling<Value>(
     _ generations: [Generation], during body: () async throws -> Value

@@ -1,6 +1,8 @@
+import Foundation
 package import HTTPTypes
 import Hummingbird
 import Inference
+import ModelFiles
 import NIOCore
 
 extension ChatServer {
@@ -26,6 +28,20 @@ extension ChatServer {
       var response = Response.json(ServerPicture(self))
       response.headers[.cacheControl] = "no-store"
       return response
+    }
+    router.post("cluster/drain/:worker") { _, context in
+      // A key lets ask the model; only who is on this machine may change the cluster.
+      guard context.client.isOfThisMachine else {
+        throw APIError.invalid(
+          "workers are drained from the server's own machine", code: "not_allowed",
+          status: .forbidden)
+      }
+      let worker = context.parameters.get("worker")?.removingPercentEncoding ?? ""
+      guard options.drainWorker?(worker) == true else {
+        throw APIError.invalid(
+          "there is no such worker", code: "not_found", status: .notFound)
+      }
+      return Response.json(value: ["status": "draining"], status: .accepted)
     }
     for file in options.page?.files ?? [] {
       router.get(RouterPath(file.path)) { _, _ in file.response }

@@ -34,6 +34,7 @@ final class ComputeThread: Sendable {
   private let status: WorkerStatus
   private let logger: Logger
   private let flag = StopFlag()
+  private let extended = Mutex<[PlacementUnit]?>(nil)
   private let ended = DispatchSemaphore(value: 0)
 
   /// Starts the thread.
@@ -65,6 +66,9 @@ final class ComputeThread: Sendable {
     }
   }
 
+  /// Holds `units` from now on, which are those of before and more; answers meanwhile.
+  func extend(to units: [PlacementUnit]) { extended.withLock { $0 = units } }
+
   private func run() {
     do {
       let bank = try work.geometry.map(load)
@@ -72,9 +76,68 @@ final class ComputeThread: Sendable {
       var server = try DataServer(work, context: context, bank: bank, kernels: kernels)
       try server.attach(while: { !flag.isRaised })
       status.serving()
-      while !flag.isRaised { try server.serve(status, logger) }
+      var growth = Growth()
+      while !flag.isRaised {
+        try server.serve(
+          status, logger, timeout: growth.isRunning ? .milliseconds(2) : .milliseconds(50))
+        if let bank { try grow(bank, &growth) }
+      }
     } catch {
-      if !flag.isRaised { status.failed(Refusal(.load, "\(error)")) }
+      guard !flag.isRaised else { return }
+      if case WorkerError.link(let text) = error {
+        status.failed(Refusal(.malformed, text), joinsAgain: true)
+      } else {
+        status.failed(Refusal(.load, "\(error)"))
+      }
+    }
+  }
+
+  /// Groups that are being loaded while the thread answers.
+  private struct Growth {
+    var loader: GroupLoader?
+    var units: [PlacementUnit] = []
+    var requested: Set<PlacementUnit> = []
+    var isRunning = false
+  }
+
+  private func grow(_ bank: ExpertBank, _ growth: inout Growth) throws {
+    let geometry = bank.geometry
+    if let units = extended.withLock({ $0.take() }) {
+      growth.units = units
+      growth.isRunning = true
+      let missing = units.filter {
+        !bank.holds($0.layer, $0.group) && !growth.requested.contains($0)
+      }
+      try missing.forEach { try check($0, geometry) }
+      if !missing.isEmpty {
+        let loader =
+          try growth.loader
+          ?? GroupLoader(
+            geometry, source: openSource(geometry), kernels: kernels,
+            isStopped: { [flag] in flag.isRaised })
+        growth.loader = loader
+        growth.requested.formUnion(missing)
+        loader.load(missing)
+      }
+    }
+    guard growth.isRunning else { return }
+    for packed in try growth.loader?.take() ?? [] {
+      bank.insert(packed)
+      growth.requested.remove(PlacementUnit(layer: packed.layer, group: packed.group))
+      status.begin()
+      status.end()
+    }
+    let count = growth.units.count { bank.holds($0.layer, $0.group) }
+    status.loaded(groups: count, residentBytes: bank.residentByteCount)
+    guard count == growth.units.count else { return }
+    growth.isRunning = false
+    if extended.withLock({ $0 == nil }) { status.serving() }
+  }
+
+  private func check(_ unit: PlacementUnit, _ geometry: ExpertGeometry) throws {
+    guard geometry.shape.contains(unit.layer), geometry.shape.contains(unit.group) else {
+      throw WorkerError.assignment(
+        "layer \(unit.layer), group \(unit.group) was assigned, but the model has no such")
     }
   }
 
@@ -89,10 +152,7 @@ final class ComputeThread: Sendable {
     let source = try openSource(geometry)
     for (index, unit) in missing.enumerated() {
       if flag.isRaised { throw WorkerError.assignment("loading was ended") }
-      guard geometry.shape.contains(unit.layer), geometry.shape.contains(unit.group) else {
-        throw WorkerError.assignment(
-          "layer \(unit.layer), group \(unit.group) was assigned, but the model has no such")
-      }
+      try check(unit, geometry)
       status.begin()
       try bank.load(unit.layer, unit.group, from: source, kernels: kernels)
       status.end()

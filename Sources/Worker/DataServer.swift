@@ -36,8 +36,12 @@ struct DataServer: ~Copyable {
   }
 
   /// Takes in at most one message and answers it.
-  mutating func serve(_ status: WorkerStatus, _ logger: Logger) throws {
-    guard try dealer.receive(&inbox, timeout: .milliseconds(100)) else { return }
+  ///
+  /// - Throws: `WorkerError.link` when the bytes of a message are not those that were sent.
+  mutating func serve(
+    _ status: WorkerStatus, _ logger: Logger, timeout: Duration
+  ) throws {
+    guard try dealer.receive(&inbox, timeout: timeout) else { return }
     let receivedAt = MonotonicTime.nanoseconds
     do {
       let header = try checkedHeader()
@@ -53,6 +57,7 @@ struct DataServer: ~Copyable {
     } catch let error as WireError {
       logger.warning("Dropped a data message: \(error)")
     } catch let error as WorkerError {
+      if case .link = error { throw error }
       logger.warning("Dropped a data message: \(error)")
     }
   }
@@ -67,7 +72,7 @@ struct DataServer: ~Copyable {
       header.model == work.model.short
     else { throw WorkerError.assignment("it is for another incarnation, epoch or model") }
     guard isWhole else {
-      throw WorkerError.assignment("its payload is not what its checksum says")
+      throw WorkerError.link("a message came with other bytes than its checksum says")
     }
     return header
   }

@@ -11,13 +11,30 @@ import Transport
 /// which owns the data socket, loads and computes.
 public final class WorkerDaemon: Sendable {
   private let options: WorkerOptions
-  private let isStopped = Atomic<Bool>(false)
+  private let wish = Atomic<Wish>(.serve)
+
+  /// What somebody wants of the daemon.
+  enum Wish: Int, AtomicRepresentable {
+    case serve
+    /// Go when others have taken over what it holds, or after a while.
+    case drain
+    /// Go at once.
+    case stop
+  }
 
   /// A daemon that does nothing before `run`.
   public init(_ options: WorkerOptions) { self.options = options }
 
   /// Ends `run` soon, from any thread or signal source.
-  public func stop() { isStopped.store(true, ordering: .relaxed) }
+  public func stop() { wish.store(.stop, ordering: .relaxed) }
+
+  /// Ends `run` when the coordinator has given to others what this worker holds, or after
+  /// `drainTimeout`; from any thread or signal source.
+  public func drain() {
+    _ = wish.compareExchange(expected: .serve, desired: .drain, ordering: .relaxed)
+  }
+
+  private var isEnding: Bool { wish.load(ordering: .relaxed) != .serve }
 
   /// Serves until `stop`, a coordinator's shutdown, or the end of the parent process.
   ///
@@ -29,11 +46,11 @@ public final class WorkerDaemon: Sendable {
     let bandwidth = options.measuresBandwidth ? MemoryBandwidth.measure() : 0
     let context = try TransportContext()
     let held = HeldExperts()
-    while !isStopped.load(ordering: .relaxed) {
+    while !isEnding {
       let session = try WorkerSession(
         context, options, held: held, memoryBandwidth: bandwidth
       ) { [self] in
-        isStopped.load(ordering: .relaxed)
+        wish.load(ordering: .relaxed)
       }
       switch try session.run() {
       case .exit: return
@@ -44,7 +61,7 @@ public final class WorkerDaemon: Sendable {
 
   private func wait(_ pause: Duration) {
     let end = MonotonicTime.now + pause
-    while MonotonicTime.now < end, !isStopped.load(ordering: .relaxed) {
+    while MonotonicTime.now < end, !isEnding {
       Thread.sleep(forTimeInterval: 0.02)
     }
   }

@@ -26,6 +26,8 @@ public struct WorkerOptions: Sendable {
   public var measuresBandwidth = true
   /// Pause before joining again after a refusal that may pass.
   public var retryPause: Duration = .seconds(2)
+  /// How long a worker that is asked to go waits for others to take over what it holds.
+  public var drainTimeout: Duration = .seconds(20)
   /// Where lines for people go.
   public var logger: Logger
 
@@ -53,6 +55,8 @@ public enum WorkerError: Error, Equatable, Sendable, CustomStringConvertible {
   case transfer(String)
   /// The assignment does not fit this worker or its model.
   case assignment(String)
+  /// The data connection changes bytes.
+  case link(String)
   /// Options that cannot work.
   case options(String)
 
@@ -60,7 +64,7 @@ public enum WorkerError: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .refused(let endpoint, let text): "refused by the coordinator at \(endpoint): \(text)"
-    case .transfer(let text), .assignment(let text), .options(let text): text
+    case .transfer(let text), .assignment(let text), .link(let text), .options(let text): text
     }
   }
 }

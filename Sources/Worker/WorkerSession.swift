@@ -17,7 +17,7 @@ final class WorkerSession {
   private let options: WorkerOptions
   private let held: HeldExperts
   private let context: TransportContext
-  private let isStopped: @Sendable () -> Bool
+  private let wish: @Sendable () -> WorkerDaemon.Wish
   private let incarnation = Incarnation.random()
   private let hello: Hello
   private let dealer: DealerSocket
@@ -28,19 +28,20 @@ final class WorkerSession {
   private var welcome: Welcome?
   private var epoch = Epoch(rawValue: 0)
   private var compute: ComputeThread?
-  private var saidReady = false
+  private var saidReady: Ready?
+  private var drainLimit: Duration?
   private var lastHeard = MonotonicTime.now
   private var nextReport = MonotonicTime.now
   private var nextNote = MonotonicTime.now + .seconds(1)
 
   init(
     _ context: TransportContext, _ options: WorkerOptions, held: HeldExperts,
-    memoryBandwidth: Int, isStopped: @escaping @Sendable () -> Bool
+    memoryBandwidth: Int, wish: @escaping @Sendable () -> WorkerDaemon.Wish
   ) throws {
     self.options = options
     self.held = held
     self.context = context
-    self.isStopped = isStopped
+    self.wish = wish
     hello = Hello(
       name: String(options.name.wireLine.prefix(100)), memoryBudget: options.memoryBudget,
       cores: options.cores, instructionSet: options.kernels.variant.rawValue,
@@ -54,15 +55,31 @@ final class WorkerSession {
   /// - Throws: `WorkerError.refused`, or a failure of this worker that joining again cannot cure.
   func run() throws -> Outcome {
     defer { compute?.stop() }
-    while !isStopped() {
+    while wish() != .stop {
+      if wish() == .drain, isDrained() { return .exit }
       try report()
       if try dealer.receive(&message, timeout: .milliseconds(20)) {
         if let outcome = try receive() { return outcome }
       }
       if let outcome = checkSilence() { return outcome }
-      try checkCompute()
+      if let outcome = try checkCompute() { return outcome }
     }
     return .exit
+  }
+
+  /// Asks to be let go, once; whether there is nothing more to wait for.
+  private func isDrained() -> Bool {
+    guard status.ready != nil || drainLimit != nil else { return true }
+    let now = MonotonicTime.now
+    guard let drainLimit else {
+      options.logger.notice("Asking others to take over this worker's experts")
+      drainLimit = now + options.drainTimeout
+      status.draining()
+      nextReport = now
+      return false
+    }
+    if now > drainLimit { options.logger.warning("Nobody took over this worker's experts") }
+    return now > drainLimit
   }
 
   // MARK: - Out
@@ -144,7 +161,7 @@ final class WorkerSession {
     }
     // A coordinator that has started again knows nobody; nothing speaks against joining at once.
     if refusal.reason == .unknown, welcome != nil {
-      options.logger.notice("The coordinator at \(options.join) has started again")
+      options.logger.notice("Joining anew: \(refusal.text)")
       return .rejoin(after: .zero)
     }
     options.logger.notice("Not taken now: \(refusal.text)")
@@ -152,7 +169,13 @@ final class WorkerSession {
   }
 
   private func accept(_ assignment: Assignment, _ epoch: Epoch) throws {
-    guard let welcome, compute == nil else { return }
+    guard let welcome else { return }
+    if let compute {
+      self.epoch = epoch
+      options.logger.notice("To hold \(assignment.units.count) expert groups from now on")
+      status.assigned(groups: assignment.units.count)
+      return compute.extend(to: assignment.units)
+    }
     self.epoch = epoch
     let work = ComputeThread.Work(
       geometry: welcome.geometry, units: assignment.units, incarnation: incarnation, epoch: epoch,
@@ -200,15 +223,18 @@ final class WorkerSession {
     return .rejoin(after: .zero)
   }
 
-  private func checkCompute() throws {
+  private func checkCompute() throws -> Outcome? {
     if let failure = status.failure {
       _ = try send(.refusal(failure))
-      throw WorkerError.assignment(failure.text)
+      guard status.isLinkBroken else { throw WorkerError.assignment(failure.text) }
+      options.logger.warning("Joining anew: \(failure.text)")
+      return .rejoin(after: .zero)
     }
-    if !saidReady, let ready = status.ready, try send(.ready(ready)) {
-      saidReady = true
+    if let ready = status.ready, ready != saidReady, try send(.ready(ready)) {
+      saidReady = ready
       options.logger.notice(
         "Holding \(ready.loadedGroups) expert groups, \(ready.residentBytes >> 20) MiB")
     }
+    return nil
   }
 }

@@ -13,6 +13,8 @@ final class WorkerStatus: Sendable {
     var residentBytes = 0
     var failure: Refusal?
     var isReady = false
+    var isDraining = false
+    var isLinkBroken = false
   }
 
   private let state = Mutex(State())
@@ -28,13 +30,17 @@ final class WorkerStatus: Sendable {
     }
   }
 
-  /// Loading starts.
+  /// Loading starts, also of more than before.
   func assigned(groups: Int) {
     state.withLock {
       $0.state = .loading
       $0.assignedGroups = groups
+      $0.isReady = false
     }
   }
+
+  /// The worker wants to go.
+  func draining() { state.withLock { $0.isDraining = true } }
 
   /// So many groups are loaded.
   func loaded(groups: Int, residentBytes: Int) {
@@ -52,8 +58,16 @@ final class WorkerStatus: Sendable {
     }
   }
 
-  /// The compute thread gives up.
-  func failed(_ refusal: Refusal) { state.withLock { $0.failure = refusal } }
+  /// The compute thread gives up; `joinsAgain` if a new connection cures it.
+  func failed(_ refusal: Refusal, joinsAgain: Bool = false) {
+    state.withLock {
+      $0.failure = refusal
+      $0.isLinkBroken = joinsAgain
+    }
+  }
+
+  /// Whether a new connection cures the failure.
+  var isLinkBroken: Bool { state.withLock { $0.isLinkBroken } }
 
   /// Why the compute thread gave up, if it did.
   var failure: Refusal? { state.withLock { $0.failure } }
@@ -69,7 +83,7 @@ final class WorkerStatus: Sendable {
   var progress: Progress {
     state.withLock {
       Progress(
-        state: $0.state, counter: $0.counter,
+        state: $0.isDraining ? .draining : $0.state, counter: $0.counter,
         busyNanoseconds: $0.busySince.map { MonotonicTime.nanoseconds &- $0 } ?? 0,
         loadedGroups: $0.loadedGroups, assignedGroups: $0.assignedGroups,
         residentBytes: $0.residentBytes)

@@ -17,7 +17,7 @@ struct Conclave: AsyncParsableCommand {
       CommandGroup(
         name: "Run a model:",
         subcommands: [
-          Generate.self, Chat.self, Serve.self, WorkerCommand.self, KeysCommand.self,
+          Generate.self, Chat.self, Serve.self, WorkerCommand.self, Drain.self, KeysCommand.self,
         ]),
       CommandGroup(
         name: "Look inside:",

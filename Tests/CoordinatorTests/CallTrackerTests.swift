@@ -1,16 +1,37 @@
 import Coordinator
+import Experts
 import Messages
 import Testing
 
+/// What one call does with replies, losses and time.
 @Suite struct CallTrackerTests {
   private var tracker: CallTracker
-  private let call = Call(step: 2, number: 7, layer: 3, attempt: 1)
+  private var routes: RouteTable
+  private let call = Call(step: 2, number: 7, layer: 1, attempt: 1)
 
-  init() {
-    tracker = CallTracker(width: 64)
-    tracker.begin(call, replyFormat: .float32, deadline: .seconds(10))
-    tracker.expect(worker: 0, partialCount: 2)
-    tracker.expect(worker: 4, partialCount: 1)
+  /// Groups 0 and 1 are asked of worker 0, group 2 of worker 2.
+  init() throws {
+    let geometry = try TestModel(TestModel.floats).geometry
+    tracker = CallTracker(width: 64, groupCount: geometry.groupCount)
+    tracker.begin(call, replyFormat: .float32, groups: Self.set(0, 1, 2))
+    routes = RouteTable(geometry)
+    routes.replace(
+      holders: geometry.layers.flatMap { _ in
+        geometry.groups.map { $0.rawValue < 2 ? [0, 1] : [2, 0] }
+      }, linkCount: 3)
+    ask(0, Self.set(0, 1), partials: 2)
+    ask(2, Self.set(2), partials: 1)
+  }
+
+  private static func set(_ groups: Int...) -> GroupSet { GroupSet(groups.map { GroupIndex($0) }) }
+
+  private mutating func ask(
+    _ worker: Int, _ groups: GroupSet, partials: Int, attempt: UInt32 = 1,
+    at time: Duration = .zero
+  ) {
+    tracker.sent(
+      tracker.sendings.count, groups, partialCount: partials, to: worker, attempt: attempt,
+      at: time, lateAt: time + .milliseconds(30))
   }
 
   private func reply(
@@ -28,23 +49,29 @@ import Testing
     tracker.judge(reply, from: worker, byteCount: bytes, rowByteCount: 256)
   }
 
-  @Test mutating func `a call is complete when everyone has answered, in any order`() {
-    #expect(judge(reply(1), from: 4, bytes: 256) == .accept)
-    tracker.complete(4)
-    #expect(!tracker.isComplete && tracker.isAwaiting(0) && !tracker.isAwaiting(4))
-    #expect(judge(reply(2), from: 0, bytes: 512) == .accept)
-    tracker.complete(0)
-    #expect(tracker.isComplete)
+  private func next(
+    at time: Duration = .zero, limit: Duration = .seconds(10), mayHedge: Bool = true
+  ) -> CallTracker.Action? {
+    tracker.nextAction(at: time, routes, limit: limit, mayHedge: mayHedge)
   }
 
-  @Test mutating func `what belongs to no live attempt is stale`() {
-    #expect(judge(reply(1) { $0.call.number = 6 }, from: 4, bytes: 256) == .stale)
-    #expect(judge(reply(1) { $0.call.step = 1 }, from: 4, bytes: 256) == .stale)
-    #expect(judge(reply(1) { $0.call.layer = 4 }, from: 4, bytes: 256) == .stale)
-    #expect(judge(reply(1) { $0.call.attempt = 2 }, from: 4, bytes: 256) == .stale)
+  @Test mutating func `a call is complete when every group is answered, in any order`() {
+    #expect(judge(reply(1), from: 2, bytes: 256) == .accept(1))
+    tracker.complete(1)
+    #expect(!tracker.isComplete && tracker.isAwaiting(0) && !tracker.isAwaiting(2))
+    #expect(judge(reply(2), from: 0, bytes: 512) == .accept(0))
+    tracker.complete(0)
+    #expect(tracker.isComplete && next() == nil)
+  }
+
+  @Test mutating func `what belongs to no live sending is stale`() {
+    #expect(judge(reply(1) { $0.call.number = 6 }, from: 2, bytes: 256) == .stale)
+    #expect(judge(reply(1) { $0.call.step = 1 }, from: 2, bytes: 256) == .stale)
+    #expect(judge(reply(1) { $0.call.layer = 4 }, from: 2, bytes: 256) == .stale)
+    #expect(judge(reply(1) { $0.call.attempt = 2 }, from: 2, bytes: 256) == .stale)
     #expect(judge(reply(1), from: 1, bytes: 256) == .stale)
-    tracker.complete(4)
-    #expect(judge(reply(1), from: 4, bytes: 256) == .stale)
+    tracker.complete(1)
+    #expect(judge(reply(1), from: 2, bytes: 256) == .stale)
     tracker.abandon()
     #expect(judge(reply(2), from: 0, bytes: 512) == .stale)
     #expect(judge(reply(2) { $0.call.number = 0 }, from: 0, bytes: 512) == .stale)
@@ -66,8 +93,123 @@ import Testing
     #expect(judge(failed, from: 0, bytes: 0) == .failed("no memory"))
   }
 
-  @Test func `time is over after the deadline`() {
-    #expect(!tracker.isOverdue(at: .seconds(10)))
-    #expect(tracker.isOverdue(at: .seconds(11)))
+  @Test mutating func `what a lost worker owes is asked of the next holder, once`() {
+    tracker.lose(0)
+    routes.set(0, .lost)
+    #expect(next() == .send(Self.set(0, 1), to: 1))
+    ask(1, Self.set(0, 1), partials: 2, attempt: tracker.nextAttempt())
+    #expect(next() == nil)
+    #expect(judge(reply(2), from: 0, bytes: 512) == .stale)
+    #expect(judge(reply(2), from: 1, bytes: 512) == .stale)
+    #expect(judge(reply(2) { $0.call.attempt = 2 }, from: 1, bytes: 512) == .accept(2))
+  }
+
+  @Test mutating func `a lost share is split where its groups have gone to different holders`() {
+    var holders = [[Int]]()
+    for group in routes.preferred[0].indices { holders.append(group == 0 ? [1] : [2]) }
+    routes.replace(
+      holders: routes.preferred.flatMap { _ in holders }, linkCount: 3)
+    tracker.lose(0)
+    #expect(next() == .send(Self.set(0), to: 1))
+    ask(1, Self.set(0), partials: 1, attempt: tracker.nextAttempt())
+    #expect(next() == .send(Self.set(1), to: 2))
+  }
+
+  @Test mutating func `groups without a holder wait until there is one`() {
+    let none = routes.preferred.flatMap { $0.map { _ in [Int]() } }
+    routes.replace(holders: none, linkCount: 3)
+    tracker.lose(2)
+    #expect(next() == nil && !tracker.isComplete && tracker.uncovered == Self.set(2))
+    routes.replace(holders: none.map { _ in [1] }, linkCount: 3)
+    #expect(next(at: .seconds(9)) == .send(Self.set(2), to: 1))
+  }
+
+  @Test mutating func `a late share is asked of a replica, too, and the first answer counts`() {
+    #expect(next(at: .milliseconds(29)) == nil)
+    #expect(next(at: .milliseconds(31), mayHedge: false) == nil)
+    #expect(next(at: .milliseconds(31)) == .hedge(Self.set(0, 1), to: 1, late: 0))
+    tracker.hedged(Self.set(0, 1), late: 0)
+    ask(1, Self.set(0, 1), partials: 2, attempt: tracker.nextAttempt(), at: .milliseconds(31))
+    #expect(next(at: .milliseconds(31)) == .hedge(Self.set(2), to: 0, late: 2))
+    #expect(judge(reply(2), from: 0, bytes: 512) == .accept(0))
+    tracker.complete(0)
+    #expect(judge(reply(2) { $0.call.attempt = 2 }, from: 1, bytes: 512) == .stale)
+  }
+
+  @Test mutating func `suspects are not asked because others are late`() {
+    routes.set(1, .suspect)
+    routes.set(0, .suspect)
+    #expect(next(at: .milliseconds(31)) == nil)
+    tracker.lose(2)
+    routes.set(2, .lost)
+    #expect(next(at: .milliseconds(31)) == .send(Self.set(2), to: 0))
+  }
+
+  @Test func `a worker that never answers is lost after the limit`() {
+    #expect(next(at: .seconds(11)) == .lose(0))
+    #expect(next(at: .seconds(10), mayHedge: false) == nil)
+  }
+
+  @Test mutating func `who could not compute is not asked again`() {
+    tracker.refuse(0, attempt: 1)
+    #expect(next() == .send(Self.set(0, 1), to: 1))
+    tracker.refuse(2, attempt: 1)
+    tracker.refuse(1, attempt: 9)
+    #expect(next() == nil && tracker.uncovered == Self.set(0, 1, 2))
+  }
+
+  @Test mutating func `a call that kills four workers is hopeless`() {
+    for _ in 0..<3 {
+      tracker.lose(0)
+      ask(0, Self.set(0, 1), partials: 2, attempt: tracker.nextAttempt())
+    }
+    #expect(!tracker.isHopeless)
+    tracker.lose(0)
+    #expect(tracker.isHopeless)
+    tracker.begin(call, replyFormat: .float32, groups: Self.set(0))
+    #expect(!tracker.isHopeless)
+  }
+}
+
+/// What counts as late, and how often others are asked for that alone.
+@Suite struct LatenessTests {
+  @Test func `the bound follows what is usual for a size`() {
+    var times = ReplyTimes()
+    #expect(times.limit(size: 6) == .milliseconds(400))
+    for _ in 0..<200 { times.record(.milliseconds(20), size: 6) }
+    #expect(times.limit(size: 6) == .milliseconds(60))
+    #expect(times.limit(size: 3) == .milliseconds(60), "a smaller call is not slower")
+    #expect(times.limit(size: 60) > .milliseconds(400), "a larger one may be")
+    for _ in 0..<20 { times.record(.milliseconds(200), size: 6) }
+    #expect(times.limit(size: 6) > .milliseconds(500))
+    for _ in 0..<4_000 { times.record(.microseconds(100), size: 6) }
+    #expect(times.limit(size: 6) == .milliseconds(25))
+  }
+
+  @Test func `one call in twenty may be sent twice`() {
+    var budget = HedgeBudget()
+    while budget.allowsOne { budget.spend() }
+    let start = budget.spentCount
+    for _ in 0..<2_000 {
+      budget.earn()
+      if budget.allowsOne { budget.spend() }
+    }
+    #expect((99...101).contains(budget.spentCount - start))
+  }
+
+  @Test func `a link that is lost stays lost until another worker has it`() throws {
+    var routes = RouteTable(try TestModel(TestModel.floats).geometry)
+    let groups = routes.preferred.flatMap { $0 }
+    #expect(routes.gapCount == groups.count)
+    routes.replace(holders: groups.map { _ in [1, 0] }, linkCount: 2)
+    #expect(routes.gapCount == 0 && routes.preferred[0].allSatisfy { $0 == 1 })
+    routes.set(1, .suspect)
+    #expect(routes.preferred[0].allSatisfy { $0 == 0 })
+    routes.set(0, .lost)
+    #expect(routes.preferred[0].allSatisfy { $0 == 1 } && routes.gapCount == 0)
+    routes.set(0, .live)
+    #expect(routes.states == [.lost, .suspect])
+    routes.renew(0)
+    #expect(routes.states == [.live, .suspect] && routes.preferred[0].allSatisfy { $0 == 1 })
   }
 }

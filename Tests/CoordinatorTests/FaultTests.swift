@@ -4,7 +4,8 @@ import Messages
 import ModelFiles
 import Testing
 
-/// Workers that die, hang or lie: a clear error in time, never a crash, a hang or wrong numbers.
+/// The only worker dies, hangs or lies: calls wait for another one, then a clear error; never a crash,
+/// a hang or wrong numbers.
 @Suite(.serialized) struct FaultTests {
   let model: TestModel
   let layer: LayerIndex
@@ -21,6 +22,7 @@ import Testing
   ) throws {
     let coordinator = try makeCoordinator(model.served, workers: 1) {
       $0.combineTimeout = timeout
+      $0.recoveryTimeout = .milliseconds(50)
     }
     let worker = ScriptedWorker(join: coordinator.endpoint, script: script)
     defer {
@@ -36,10 +38,17 @@ import Testing
     timeout: Duration = .seconds(20), _ script: @escaping ScriptedWorker.Script
   ) throws -> String {
     var text = "no error"
+    let groups = model.geometry.layers.count * model.geometry.groupCount
     try call(timeout: timeout, script) { remote, result in
       if case .failure(let error) = result { text = "\(error)" }
+      #expect(
+        text.hasPrefix("\(groups) of \(groups) expert groups have no worker: worker 0 (scripted) "))
+      #expect(
+        text.hasSuffix(
+          "; start a worker with room for them, requests are served again when it has "
+            + "loaded them"))
       // The worker is out: the next call fails at once, whatever the timeout.
-      #expect(throws: ClusterError.self) { try answer(remote, layer, rows: 1, seed: 2) }
+      #expect(throws: ExpertsUnavailable.self) { try answer(remote, layer, rows: 1, seed: 2) }
     }
     return text
   }
@@ -56,16 +65,12 @@ import Testing
 
   @Test func `a worker that hangs is an error within the timeout`() throws {
     let text = try problem(timeout: .milliseconds(300)) { _ in [] }
-    #expect(
-      text == "layer 1: no reply from worker 0 (scripted) within 0.3 seconds; check that worker's "
-        + "log, or raise the combine timeout")
+    #expect(text.contains("is gone: it has not answered within 0.3 seconds"), "\(text)")
   }
 
   @Test func `a worker that dies with a call is an error long before the timeout`() throws {
     let text = try problem(timeout: .seconds(3_600)) { _ in nil }
-    #expect(
-      text == "layer 1: worker 0 (scripted) is gone: its connection ended; check that worker's log "
-        + "and start again")
+    #expect(text.contains("is gone: its connection ended"), "\(text)")
   }
 
   @Test func `replies to no live call are dropped and counted`() throws {
@@ -142,9 +147,7 @@ import Testing
   func `garbage drops the worker and says what it was`(lie: Int) throws {
     let (what, script) = Self.lies[lie]
     let text = try problem(script)
-    #expect(
-      text == "layer 1: worker 0 (scripted) sent \(what); it was dropped: run the same release on "
-        + "every machine and check that worker's memory and network")
+    #expect(text.contains("is gone: it sent \(what);"), "\(text)")
   }
 
   @Test func `shapes that do not fit drop the worker`() throws {
@@ -160,30 +163,12 @@ import Testing
     for (what, script) in cases { #expect(try problem(script).contains(what)) }
   }
 
-  @Test func `a worker that ends between calls is an error at the next`() throws {
-    let coordinator = try makeCoordinator(model.served, workers: 2)
-    let workers = (0..<2).map { _ in
-      ThreadWorker(join: coordinator.endpoint, model: model.archive)
-    }
-    defer {
-      coordinator.shutdown()
-      for worker in workers { worker.stop() }
-    }
-    try coordinator.gather()
-    let remote = try #require(coordinator.experts)
-    _ = try answer(remote, layer, rows: 8, seed: 1)
-    workers[1].stop()
-    let error = #expect(throws: ClusterError.self) {
-      while true { _ = try answer(remote, layer, rows: 8, seed: 1) }
-    }
-    #expect(error?.description.contains("is gone: its connection ended") == true)
-  }
-
   @Test func `a worker that falls silent while it is idle is lost`() throws {
     let log = LogLines()
     let coordinator = try makeCoordinator(model.served, workers: 1, log: log) {
       $0.progressInterval = .milliseconds(20)
       $0.silenceLimit = .milliseconds(400)
+      $0.recoveryTimeout = .milliseconds(50)
     }
     let worker = ScriptedWorker(join: coordinator.endpoint) { _ in nil }
     defer { coordinator.shutdown() }
@@ -192,6 +177,6 @@ import Testing
     while !log.contain("Lost worker 0 (scripted): it has been silent for") {}
     while coordinator.workers.first?.lostReason == nil {}
     let remote = try #require(coordinator.experts)
-    #expect(throws: ClusterError.self) { try answer(remote, layer, rows: 1, seed: 1) }
+    #expect(throws: ExpertsUnavailable.self) { try answer(remote, layer, rows: 1, seed: 1) }
   }
 }

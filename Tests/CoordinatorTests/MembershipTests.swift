@@ -72,15 +72,33 @@ import Testing
     #expect(again.count == 1 && membership.members.count == 1)
   }
 
-  @Test mutating func `everyone ready means serving, and a third worker finds no place`() {
+  @Test mutating func `everyone ready means serving, and a third worker shares the work`() throws {
     load()
     #expect(membership.phase == .serving)
+    let actions = sent(membership.handle(hello("c"), from: third, at: .zero))
+    guard case .assignment(let assignment)? = actions.last?.0 else {
+      Issue.record("not employed: \(actions)")
+      return
+    }
+    #expect(actions.allSatisfy { $0.1 == third })
+    let all = membership.plan?.units.count ?? 0
+    #expect(!assignment.units.isEmpty && assignment.units.count < all / 2)
+    // Until it has loaded them, the others answer.
+    #expect(membership.roster.holders.allSatisfy { !$0.contains(WorkerID(2)) })
+    let ready = Ready(residentBytes: 1, loadedGroups: assignment.units.count)
+    _ = membership.handle(.ready(ready), from: third, at: .zero)
+    let first = membership.roster.holders.count { $0.first == WorkerID(2) }
+    #expect(first == assignment.units.count)
+  }
+
+  @Test mutating func `a worker that joins while others load waits`() {
+    join()
     let actions = sent(membership.handle(hello("c"), from: third, at: .zero))
     guard case .refusal(let refusal)? = actions.first?.0 else {
       Issue.record("not refused")
       return
     }
-    #expect(refusal.isTemporary && refusal.text == "the cluster has its 2 workers")
+    #expect(refusal.isTemporary)
     #expect(membership.members.count == 2)
   }
 
@@ -121,8 +139,8 @@ import Testing
   @Test mutating func `silence while loading fails the cluster`() {
     join()
     _ = membership.handle(.progress(progress), from: first, at: .seconds(9))
-    let actions = membership.tick(at: .seconds(12))
-    #expect(actions.contains(.lost(WorkerID(1), reason: "it has been silent for 12000 ms")))
+    _ = membership.tick(at: .seconds(12))
+    #expect(membership.members[1].lostReason == "it has been silent for 12000 ms")
     #expect(
       membership.phase
         == .failed(
@@ -130,13 +148,84 @@ import Testing
             worker: "worker 1 (b)", reason: "it has been silent for 12000 ms")))
   }
 
-  @Test mutating func `silence while serving loses that worker once`() {
+  @Test mutating func `silence while serving loses that worker once, and others take over`() {
     load()
     _ = membership.handle(.progress(progress), from: second, at: .seconds(9))
-    #expect(membership.tick(at: .seconds(12)).count == 2)
+    let actions = sent(membership.tick(at: .seconds(12)))
+    #expect(actions.map(\.1) == [first, second])
+    guard case .assignment(let assignment)? = actions.last?.0 else {
+      Issue.record("nobody took over: \(actions)")
+      return
+    }
+    #expect(assignment.units.count == membership.plan?.units.count)
     #expect(membership.tick(at: .seconds(13)).isEmpty)
     #expect(membership.phase == .serving)
     #expect(membership.member(first) == nil && membership.member(second) != nil)
+    #expect(membership.roster.holders.contains { $0.isEmpty })
+    let ready = Ready(residentBytes: 1, loadedGroups: assignment.units.count)
+    _ = membership.handle(.ready(ready), from: second, at: .seconds(12))
+    #expect(membership.roster.holders.allSatisfy { $0 == [WorkerID(1)] })
+  }
+
+  @Test mutating func `a worker that returns gets what it had`() throws {
+    load()
+    let before = membership.members[0].units
+    _ = membership.lose(WorkerID(0), reason: "gone", suspendedFor: nil, at: .seconds(1))
+    let actions = sent(membership.handle(hello("a"), from: third, at: .seconds(2)))
+    guard case .assignment(let assignment)? = actions.last?.0 else {
+      Issue.record("not employed: \(actions)")
+      return
+    }
+    #expect(assignment.units == before)
+  }
+
+  @Test mutating func `who is lost again and again has to wait before it may join`() {
+    load()
+    var paused: Duration?
+    for round in 1...8 where paused == nil {
+      let time = Duration.seconds(round)
+      let incarnation = Incarnation.random()
+      let actions = sent(membership.handle(hello("flapping"), from: incarnation, at: time))
+      if case .refusal(let refusal)? = actions.first?.0 {
+        #expect(refusal.isTemporary)
+        paused = time
+      } else if let id = membership.member(incarnation)?.id {
+        _ = membership.lose(id, reason: "gone", suspendedFor: nil, at: time)
+      }
+    }
+    #expect(paused == .seconds(6))
+    let later = membership.handle(hello("flapping"), from: .random(), at: .seconds(60))
+    #expect(membership.member(third) == nil && !later.isEmpty)
+  }
+
+  @Test mutating func `garbage suspends its sender`() {
+    load()
+    _ = membership.lose(WorkerID(0), reason: "garbage", suspendedFor: .seconds(5), at: .seconds(1))
+    let early = sent(membership.handle(hello("a"), from: third, at: .seconds(2)))
+    guard case .refusal? = early.first?.0 else {
+      Issue.record("not refused")
+      return
+    }
+    let late = sent(membership.handle(hello("a"), from: third, at: .seconds(7)))
+    guard case .welcome? = late.first?.0 else {
+      Issue.record("not welcomed")
+      return
+    }
+  }
+
+  @Test mutating func `a draining worker goes when others have loaded what it holds`() {
+    load()
+    let actions = sent(membership.drain(WorkerID(0)))
+    #expect(actions.map(\.1) == [second])
+    #expect(membership.roster.holders.allSatisfy { !$0.isEmpty })
+    let ready = Ready(residentBytes: 1, loadedGroups: membership.plan?.units.count ?? 0)
+    let end = sent(membership.handle(.ready(ready), from: second, at: .zero))
+    guard case .drain? = end.last?.0 else {
+      Issue.record("not let go: \(end)")
+      return
+    }
+    #expect(end.last?.1 == first && membership.member(first) == nil)
+    #expect(membership.roster.holders.allSatisfy { $0 == [WorkerID(1)] })
   }
 
   @Test mutating func `a worker that cannot load fails the cluster with its reason`() {

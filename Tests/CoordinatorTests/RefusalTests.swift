@@ -83,18 +83,6 @@ import Worker
     }
   }
 
-  @Test func `one worker too many waits for a place`() throws {
-    let coordinator = try makeCoordinator(model.served, workers: 1)
-    let first = ThreadWorker(join: coordinator.endpoint, model: model.archive)
-    try coordinator.gather()
-    let second = ThreadWorker(join: coordinator.endpoint, model: model.archive)
-    while !second.log.contain("Not taken now: the cluster has its 1 workers") {}
-    #expect(!second.hasEnded)
-    second.stop()
-    coordinator.shutdown()
-    first.stop()
-  }
-
   @Test func `a daemon without a coordinator waits and says so`() {
     let worker = ThreadWorker(join: "tcp://127.0.0.1:9", model: nil)
     while !worker.log.contain("Waiting for a coordinator at tcp://127.0.0.1:9") {}

@@ -68,8 +68,13 @@ public struct ClusterPicture: Sendable, Encodable {
     case loading
     /// It answers.
     case ready
+    /// It answers, and goes when others hold what it holds.
+    case draining
     /// It is gone.
     case lost
+
+    /// Whether it may be asked.
+    public var answers: Bool { self == .ready || self == .draining }
   }
 
   /// The calls of one link.
@@ -121,7 +126,7 @@ public struct ClusterPicture: Sendable, Encodable {
     public var layer: Int
     /// How often each expert was used.
     public var uses: [Int]
-    /// The workers that hold each group, preferred ones first; empty when they are here.
+    /// The workers that hold each group, preferred ones first; no groups when they are here.
     public var holders: [[Int]]
 
     /// Collects the figures.

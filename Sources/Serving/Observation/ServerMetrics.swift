@@ -154,7 +154,7 @@ struct ServerMetrics {
     }
     metrics.add(
       "conclave_worker_ready", .gauge, "1 while the worker answers.",
-      values { $0.state == .ready ? 1 : 0 })
+      values { $0.state.answers ? 1 : 0 })
     metrics.add(
       "conclave_worker_resident_bytes", .gauge, "Bytes of experts that the worker holds.",
       values { Double($0.residentBytes) })

@@ -84,12 +84,12 @@ extension Readiness {
     self.init(
       workers: picture.workers.map { worker in
         Worker(
-          name: worker.name, isReady: worker.state == .ready, expertGroups: worker.loadedGroups)
+          name: worker.name, isReady: worker.state.answers, expertGroups: worker.loadedGroups)
       })
     guard !picture.workers.isEmpty else { return }
-    let ready = Set(picture.workers.filter { $0.state == .ready }.map(\.id))
+    let ready = Set(picture.workers.filter(\.state.answers).map(\.id))
     let missing = picture.layers.reduce(0) { sum, layer in
-      sum + layer.holders.count { !$0.isEmpty && ready.isDisjoint(with: $0) }
+      sum + layer.holders.count { ready.isDisjoint(with: $0) }
     }
     if missing > 0 { problem = "\(missing) groups of experts have no worker that answers" }
   }

@@ -25,14 +25,33 @@ struct ClusterArguments: ParsableArguments {
   var expect: Int?
 
   @Option(
+    help: ArgumentHelp(
+      "Workers that hold each expert group, so that one may fail.", valueName: "count"))
+  var replicas = 1
+
+  @Option(
+    name: .customLong("verify-fraction"),
+    help: ArgumentHelp(
+      "The share of calls that two holders compute, to compare them. (default: 0.001 with replicas)",
+      valueName: "fraction"))
+  var verifyFraction: Double?
+
+  @Option(
     name: .customLong("join-timeout"),
     help: ArgumentHelp("Seconds to wait for all workers to be ready.", valueName: "seconds"))
   var joinTimeout = 600
 
   @Option(
     name: .customLong("combine-timeout"),
-    help: ArgumentHelp("Seconds to wait for a worker's reply.", valueName: "seconds"))
+    help: ArgumentHelp(
+      "Seconds to wait for a worker's reply before it counts as lost.", valueName: "seconds"))
   var combineTimeout = 30.0
+
+  @Option(
+    name: .customLong("recovery-timeout"),
+    help: ArgumentHelp(
+      "Seconds that requests wait for experts whose workers are lost.", valueName: "seconds"))
+  var recoveryTimeout = 60.0
 
   static let maximumCount = 256
 
@@ -56,6 +75,24 @@ struct ClusterArguments: ParsableArguments {
       throw ValidationError("--data-port needs --listen, and must be from 1 to 65535")
     }
     if let listen { try Address.validate(listen, option: "--listen") }
+    guard (1...16).contains(replicas) else {
+      throw ValidationError("--replicas must be from 1 to 16, not \(replicas)")
+    }
+    if replicas > 1, kind == .none {
+      throw ValidationError("--replicas needs workers; give --workers, or --listen and --expect")
+    }
+    if let verifyFraction {
+      guard (0...1).contains(verifyFraction) else {
+        throw ValidationError("--verify-fraction must be from 0 to 1, not \(verifyFraction)")
+      }
+      guard replicas > 1 || verifyFraction == 0 else {
+        throw ValidationError("--verify-fraction compares replicas; give --replicas 2 or more")
+      }
+    }
+    guard (0...86_400).contains(recoveryTimeout) else {
+      throw ValidationError(
+        "--recovery-timeout must be from 0 to 86400 seconds, not \(recoveryTimeout)")
+    }
     guard (1...86_400).contains(joinTimeout) else {
       throw ValidationError("--join-timeout must be from 1 to 86400 seconds, not \(joinTimeout)")
     }

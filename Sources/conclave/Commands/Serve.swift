@@ -112,6 +112,7 @@ struct Serve: AsyncParsableCommand {
     if session.expertUse != nil || session.cluster != nil {
       options.cluster = { painter.picture() }
     }
+    if session.cluster != nil { options.drainWorker = { painter.drain($0) } }
     try await serve(session, options, address, logger)
   }
 

@@ -11,7 +11,8 @@ struct WorkerCommand: ParsableCommand {
     abstract: "Joins a coordinator and computes experts for it.",
     discussion: """
       A worker needs no copy of the model: without --model it receives its experts from the \
-      coordinator. It ends when the coordinator ends the cluster.
+      coordinator. It ends when the coordinator ends the cluster; SIGTERM and Ctrl-C first let \
+      others take over what it holds, a second one ends it at once.
       """)
 
   @Option(
@@ -61,7 +62,9 @@ struct WorkerCommand: ParsableCommand {
     if endsWithInput { signal(SIGINT, SIG_IGN) }
     let interrupts = Interrupts(endsWithInput ? [SIGTERM] : [SIGINT, SIGTERM])
     defer { interrupts.release() }
-    interrupts.onSignal { daemon.stop() }
+    interrupts.onSignal { [endsWithInput] in
+      if endsWithInput { daemon.stop() } else { daemon.drain() }
+    }
     try daemon.run()
   }
 }

@@ -31,16 +31,24 @@ struct ClusterPainter: Sendable {
     picture.layers = figures.uses.enumerated().map { index, uses in
       let layer = use.firstLayer + index
       return ClusterPicture.Layer(
-        layer: layer, uses: uses, holders: Self.holders(of: layer, in: coordinator?.plan))
+        layer: layer, uses: uses, holders: holders(of: layer))
     }
     return picture
   }
 
-  private static func holders(of layer: Int, in plan: PlacementPlan?) -> [[Int]] {
-    guard let plan else { return [] }
-    return (0..<plan.groupCount).map { group in
-      plan[LayerIndex(layer), GroupIndex(group)].map { Int($0.rawValue) }
+  /// Lets a worker go, named by its number or the name that it gave itself; false when there is none.
+  func drain(_ name: String) -> Bool {
+    let worker = coordinator?.workers.last {
+      $0.lostReason == nil && ($0.name == name || "\($0.id.rawValue)" == name)
     }
+    guard let worker else { return false }
+    coordinator?.drain(worker.id)
+    return true
+  }
+
+  private func holders(of layer: Int) -> [[Int]] {
+    let holders = coordinator?.holders(of: LayerIndex(layer)) ?? []
+    return holders.map { $0.map { Int($0.rawValue) } }
   }
 
   private static func time(_ figures: ExpertUse.Snapshot) -> ClusterPicture.StepTime {
@@ -59,11 +67,17 @@ struct ClusterPainter: Sendable {
   ) -> ClusterPicture.Worker {
     ClusterPicture.Worker(
       id: Int(worker.id.rawValue), name: worker.name,
-      state: worker.lostReason != nil ? .lost : worker.isReady ? .ready : .loading,
+      state: state(of: worker),
       lostReason: worker.lostReason, cores: worker.cores, instructionSet: worker.instructionSet,
       memoryBudget: worker.memoryBudget, memoryBandwidth: worker.memoryBandwidth,
       assignedGroups: worker.assignedGroups, loadedGroups: worker.loadedGroups,
       residentBytes: worker.residentBytes, link: hops.flatMap(link))
+  }
+
+  private static func state(of worker: WorkerSummary) -> ClusterPicture.State {
+    if worker.lostReason != nil { return .lost }
+    if worker.isDraining { return .draining }
+    return worker.isReady ? .ready : .loading
   }
 
   private static func link(_ hops: HopLatencies) -> ClusterPicture.Link? {

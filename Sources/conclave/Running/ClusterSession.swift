@@ -28,6 +28,9 @@ final class ClusterSession {
     options.dataPort = arguments.dataPort
     options.joinTimeout = .seconds(arguments.joinTimeout)
     options.combineTimeout = .seconds(arguments.combineTimeout)
+    options.recoveryTimeout = .seconds(arguments.recoveryTimeout)
+    options.replicas = arguments.replicas
+    options.verifyFraction = arguments.verifyFraction ?? (arguments.replicas > 1 ? 0.001 : 0)
     coordinator = try ClusterCoordinator(model, kernels: kernels, options: options)
     guard case .local(let count) = arguments.kind else {
       processes = nil

@@ -19,18 +19,7 @@ final class ServerPartner: ChatPartner {
   init(_ address: ServerAddress, arguments: SamplingArguments) throws {
     self.address = address
     self.arguments = arguments
-    var configuration = HTTPClient.Configuration.singletonConfiguration
-    configuration.redirectConfiguration = .disallow  // a key is for one server only
-    configuration.timeout.connect = .seconds(10)
-    if let authority = address.authority {
-      guard FileManager.default.isReadableFile(atPath: authority) else {
-        throw CommandFailure("\(authority): the certificates cannot be read")
-      }
-      var tls = TLSConfiguration.makeClientConfiguration()
-      tls.trustRoots = .file(authority)
-      configuration.tlsConfiguration = tls
-    }
-    client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    client = try address.makeClient()
   }
 
   deinit { client.shutdown { _ in } }
@@ -110,7 +99,7 @@ final class ServerPartner: ChatPartner {
     }
     guard response.status == .ok else {
       let body = try await response.body.collect(upTo: 1 << 20)
-      throw CommandFailure("\(base): \(message(body, response.status.code))")
+      throw CommandFailure("\(base): \(ServerAddress.message(body, response.status.code))")
     }
     var lines = LineSplitter()
     for try await chunk in response.body {
@@ -127,7 +116,27 @@ final class ServerPartner: ChatPartner {
     throw CommandFailure("\(base): the connection ended before the answer did")
   }
 
-  private static func message(_ body: ByteBuffer, _ status: UInt) -> String {
+}
+
+extension ServerAddress {
+  /// A client that trusts whom the address says.
+  func makeClient() throws -> HTTPClient {
+    var configuration = HTTPClient.Configuration.singletonConfiguration
+    configuration.redirectConfiguration = .disallow  // a key is for one server only
+    configuration.timeout.connect = .seconds(10)
+    if let authority {
+      guard FileManager.default.isReadableFile(atPath: authority) else {
+        throw CommandFailure("\(authority): the certificates cannot be read")
+      }
+      var tls = TLSConfiguration.makeClientConfiguration()
+      tls.trustRoots = .file(authority)
+      configuration.tlsConfiguration = tls
+    }
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }
+
+  /// What an error response says.
+  static func message(_ body: ByteBuffer, _ status: UInt) -> String {
     let value = try? JSONValue(parsing: Array(body.readableBytesView))
     return value?.object?["error"]?.object?["message"]?.string ?? "status \(status)"
   }

@@ -1,0 +1,122 @@
+import Experts
+import Messages
+package import Placement
+
+extension Membership {
+  mutating func handle(_ refusal: Refusal, _ index: Int, at time: Duration) -> [Action] {
+    let label = members[index].label
+    if phase == .loading {
+      phase = .failed(.loadFailed(worker: label, reason: refusal.text))
+    }
+    return lose(index, reason: refusal.text, at: time)
+  }
+
+  /// Finds workers that have been silent too long.
+  package mutating func tick(at time: Duration) -> [Action] {
+    var actions: [Action] = []
+    for index in members.indices.reversed() where members[index].lostReason == nil {
+      let silence = time - members[index].lastHeard
+      guard silence > rules.silenceLimit else { continue }
+      actions += lose(
+        index, reason: "it has been silent for \(silence.wholeMilliseconds) ms", at: time)
+    }
+    return actions
+  }
+
+  /// The engine's thread has lost a worker.
+  package mutating func lose(
+    _ worker: WorkerID, reason: String, suspendedFor pause: Duration?, at time: Duration
+  ) -> [Action] {
+    guard let index = members.firstIndex(where: { $0.id == worker && $0.lostReason == nil }) else {
+      return []
+    }
+    if let pause { history.suspend(members[index].hello.name, until: time + pause) }
+    return lose(index, reason: reason, at: time)
+  }
+
+  private mutating func lose(_ index: Int, reason: String, at time: Duration) -> [Action] {
+    let member = members[index]
+    let note = Action.note("Lost \(member.label): \(reason)")
+    switch phase {
+    case .gathering:
+      members.remove(at: index)
+      return [note]
+    case .loading: phase = .failed(.lostWhileLoading(worker: member.label, reason: reason))
+    case .serving, .failed: break
+    }
+    members[index].lostReason = reason
+    rosterVersion += 1
+    guard phase == .serving else { return [note] }
+    history.lose(member, plan, at: time)
+    // If it still lives, it joins again, with what it has in memory.
+    let text = "the coordinator has lost this worker: \(reason)"
+    let actions = [note, .send(.refusal(Refusal(.unknown, text)), to: member.incarnation)]
+    forgetOldLosses()
+    return actions + rebalance()
+  }
+
+  /// Keeps the last few lost workers for tables.
+  private mutating func forgetOldLosses() {
+    let lost = members.filter { $0.lostReason != nil }
+    guard lost.count > 8 else { return }
+    let old = Set(lost.dropLast(8).map(\.id))
+    members.removeAll { old.contains($0.id) }
+  }
+}
+
+/// What is remembered of workers that were lost, by the names that they gave themselves.
+struct MemberHistory {
+  /// A group that a worker held.
+  struct Holding {
+    let unit: PlacementUnit
+    let isPreferred: Bool
+  }
+
+  private struct Record {
+    var holdings: [Holding]? = nil
+    var losses: [Duration] = []
+    var suspendedUntil: Duration?
+  }
+
+  /// Losses within a minute after which a worker has to wait.
+  private static let patience = 4
+  private static let limit = 256
+
+  private var records: [String: Record] = [:]
+
+  /// A worker was lost.
+  mutating func lose(_ member: Membership.Member, _ plan: PlacementPlan?, at time: Duration) {
+    if records.count >= Self.limit { records.removeAll() }
+    var record = records[member.hello.name] ?? Record()
+    record.losses.removeAll { time - $0 > .seconds(60) }
+    record.losses.append(time)
+    let excess = record.losses.count - Self.patience
+    if excess > 0 {
+      let pause = Duration.seconds(1 << min(excess, 5))
+      record.suspendedUntil = max(record.suspendedUntil ?? .zero, time + pause)
+    }
+    if let plan {
+      record.holdings = member.units.map {
+        Holding(unit: $0, isPreferred: plan[$0.layer, $0.group].first == member.id)
+      }
+    }
+    records[member.hello.name] = record
+  }
+
+  /// A worker sent what no worker sends: it has to wait a while.
+  mutating func suspend(_ name: String, until time: Duration) {
+    records[name, default: Record()].suspendedUntil = time
+  }
+
+  /// How long a worker of that name has to wait before it may join; nil when it need not.
+  func pause(of name: String, at time: Duration) -> Duration? {
+    guard let until = records[name]?.suspendedUntil, until > time else { return nil }
+    return until - time
+  }
+
+  /// What a worker of that name held when it was lost, once.
+  mutating func takeHoldings(of name: String) -> [Holding]? {
+    defer { records[name]?.holdings = nil }
+    return records[name]?.holdings
+  }
+}

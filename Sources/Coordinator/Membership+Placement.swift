@@ -1,0 +1,201 @@
+import Experts
+import Messages
+package import Placement
+
+// MARK: - The first placement
+
+extension Membership {
+  /// Everyone is here: decides who holds what.
+  mutating func assign() -> [Action] {
+    epoch = Epoch(rawValue: 1)
+    phase = .loading
+    guard let geometry = rules.geometry else { return startIdle() }
+    do throws(PlacementError) {
+      let plan = try firstPlan(geometry)
+      return assign(plan)
+    } catch {
+      phase = .failed(.placement(error.description))
+      let refusal = ControlMessage.Body.refusal(Refusal(.memory, error.description))
+      return members.map { .send(refusal, to: $0.incarnation) }
+    }
+  }
+
+  /// A plan that depends on who is here but not on who came first: after a restart everybody gets
+  /// what they still have in memory.
+  private func firstPlan(_ geometry: ExpertGeometry) throws(PlacementError) -> PlacementPlan {
+    let ordered = members.sorted { ($0.hello.name, $0.id) < ($1.hello.name, $1.id) }
+    let capacities = ordered.enumerated().map { rank, member in
+      member.capacity(as: WorkerID(UInt32(rank)))
+    }
+    var plan = try PlacementPlan.balanced(
+      geometry, over: capacities, epoch: epoch.rawValue, replicas: rules.replicas)
+    for unit in plan.units {
+      plan[unit.layer, unit.group] = plan[unit.layer, unit.group].map {
+        ordered[Int($0.rawValue)].id
+      }
+    }
+    return plan
+  }
+
+  /// A dense model: workers have nothing to hold, but their links can be measured.
+  private mutating func startIdle() -> [Action] {
+    [.note("The model has no routed experts; the workers stay idle")]
+      + members.indices.map { sendAssignment($0) }
+  }
+
+  /// Makes `plan` the plan, and tells the members whose part of it is new.
+  private mutating func assign(_ plan: PlacementPlan) -> [Action] {
+    self.plan = plan
+    rosterVersion += 1
+    var actions: [Action] = []
+    for index in members.indices where members[index].isAvailable {
+      let units = plan.units(of: members[index].id).sorted {
+        ($0.layer, $0.group) < ($1.layer, $1.group)
+      }
+      let isNew = members[index].epoch.rawValue == 0
+      guard isNew || units != members[index].units else { continue }
+      members[index].units = units
+      actions.append(sendAssignment(index))
+    }
+    return actions
+  }
+
+  private mutating func sendAssignment(_ index: Int) -> Action {
+    let member = members[index]
+    if member.epoch.rawValue == 0 { members[index].epoch = epoch }
+    let hasFile = member.hello.modelDigest != nil && rules.geometry != nil
+    let origin: Assignment.Origin = hasFile ? .ownFile : .transfer
+    return .send(
+      .assignment(Assignment(origin: origin, units: member.units)), to: member.incarnation)
+  }
+
+  mutating func handle(_ ready: Ready, _ index: Int) -> [Action] {
+    guard phase == .loading || phase == .serving, ready.loadedGroups == members[index].units.count,
+      !members[index].isReady || members[index].loaded.count != ready.loadedGroups
+    else { return [] }
+    members[index].isReady = true
+    members[index].loaded = Set(members[index].units)
+    members[index].progress?.residentBytes = ready.residentBytes
+    members[index].progress?.loadedGroups = ready.loadedGroups
+    rosterVersion += 1
+    let note = Action.note(
+      "\(members[index].label) holds \(ready.loadedGroups) expert groups, "
+        + "\(ready.residentBytes >> 20) MiB")
+    guard phase == .loading else { return [note] + rebalance() }
+    if members.allSatisfy(\.isReady) { phase = .serving }
+    return [note]
+  }
+}
+
+// MARK: - Changes while serving
+
+extension Membership {
+  /// Whether what that member shall hold is loaded.
+  private func hasLoaded(_ member: Member) -> Bool {
+    member.isReady && member.loaded.count == member.units.count
+  }
+
+  /// Who has loaded a unit: as the plan prefers, then others that have not let go of it.
+  private func holders(of unit: PlacementUnit, _ live: [Member]) -> [WorkerID] {
+    let wanted = plan?[unit.layer, unit.group] ?? []
+    let staying = wanted.filter { id in
+      live.contains { $0.id == id && $0.isAvailable && $0.loaded.contains(unit) }
+    }
+    return staying + live.filter { $0.loaded.contains(unit) && !staying.contains($0.id) }.map(\.id)
+  }
+
+  /// Who answers for what now.
+  package var roster: Roster {
+    var roster = Roster()
+    let live = members.filter { $0.lostReason == nil && $0.isReady }
+    roster.workers = live.map {
+      Roster.Worker(id: $0.id, incarnation: $0.incarnation, epoch: $0.epoch, label: $0.label)
+    }
+    roster.holders = plan?.units.map { holders(of: $0, live) } ?? []
+    return roster
+  }
+
+  /// Gives a worker that joined late something to do: what it held before, what is missing, or
+  /// a part of the others' work.
+  mutating func employ(_ index: Int) -> [Action] {
+    members[index].wantsWork = true
+    guard let geometry = rules.geometry else {
+      epoch = Epoch(rawValue: epoch.rawValue + 1)
+      return [sendAssignment(index)]
+    }
+    let member = members[index]
+    if var plan, let former = history.takeHoldings(of: member.hello.name) {
+      let size = former.reduce(0) { $0 + geometry.byteCount($1.unit.layer, $1.unit.group) }
+      if size <= member.hello.memoryBudget {
+        for holding in former {
+          let others = plan[holding.unit.layer, holding.unit.group]
+          plan[holding.unit.layer, holding.unit.group] =
+            holding.isPreferred ? [member.id] + others : others + [member.id]
+        }
+        self.plan = plan
+      }
+    }
+    return rebalance()
+  }
+
+  /// Brings the placement nearer to what it should be, as far as that can be done now: first no
+  /// group without a worker, then as many replicas as are wanted, then work for newcomers.
+  mutating func rebalance() -> [Action] {
+    guard phase == .serving, let geometry = rules.geometry, let plan else { return [] }
+    let live = members.filter { $0.lostReason == nil && $0.isReady }
+    let isWhole = plan.units.allSatisfy { !holders(of: $0, live).isEmpty }
+    let next = epoch.rawValue + 1
+    let available = members.filter(\.isAvailable)
+    let capacities = available.map { $0.capacity(as: $0.id) }
+    var better = plan.repaired(
+      geometry, over: capacities, epoch: next, replicas: isWhole ? rules.replicas : 1)
+    if isWhole, available.allSatisfy({ hasLoaded($0) || $0.wantsWork }) {
+      for index in members.indices where members[index].isAvailable && members[index].wantsWork {
+        members[index].wantsWork = false
+        better = better.relieved(
+          by: members[index].id, geometry, over: capacities, epoch: next)
+      }
+    }
+    epoch = Epoch(rawValue: next)
+    return assign(better) + release()
+  }
+}
+
+// MARK: - Leaving
+
+extension Membership {
+  /// Moves away what a worker holds, and then lets it go.
+  package mutating func drain(_ worker: WorkerID) -> [Action] {
+    guard let index = members.firstIndex(where: { $0.id == worker && $0.isAvailable }) else {
+      return []
+    }
+    return drain(index)
+  }
+
+  mutating func drain(_ index: Int) -> [Action] {
+    members[index].isDraining = true
+    let note = Action.note("Draining \(members[index].label)")
+    guard phase == .serving else { return [note] }
+    return [note] + (rules.geometry == nil ? release() : rebalance())
+  }
+
+  /// Lets draining workers go whose groups others have loaded.
+  private mutating func release() -> [Action] {
+    var actions: [Action] = []
+    for index in members.indices where members[index].isDraining && members[index].lostReason == nil
+    {
+      let staying = members.filter { $0.isAvailable && $0.isReady }
+      let isFree = members[index].loaded.allSatisfy { unit in
+        staying.contains { $0.loaded.contains(unit) }
+      }
+      guard isFree else { continue }
+      members[index].lostReason = "it was drained"
+      rosterVersion += 1
+      actions += [
+        .send(.drain(text: "others hold its experts now"), to: members[index].incarnation),
+        .note("\(members[index].label) is drained"),
+      ]
+    }
+    return actions
+  }
+}

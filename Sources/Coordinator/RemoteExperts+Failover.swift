@@ -1,0 +1,165 @@
+import Experts
+import Messages
+import Placement
+import Synchronization
+import Telemetry
+import Transport
+
+// MARK: - Losses
+
+extension RemoteExperts {
+  /// A worker is lost: what it owes is asked of others, and the control plane is told.
+  func lose(_ worker: Int, _ reason: String, suspendedFor pause: Duration? = nil) {
+    guard routes.states[worker] != .lost else { return }
+    let link = links[worker]
+    lastLoss = "\(link.label) is gone: \(reason)"
+    forget(worker)
+    attached[link.incarnation] = nil
+    health.report(ClusterHealth.Loss(worker: link.id, reason: reason, suspension: pause))
+  }
+
+  private func forget(_ worker: Int) {
+    routes.set(worker, .lost)
+    suspectUntil[worker] = nil
+    checks.lose(worker)
+    for slot in slots where slot.tracker.isLive { slot.tracker.lose(worker) }
+    isDisturbed = true
+  }
+
+  /// A worker has answered something, so it lives.
+  func answered(_ worker: Int) {
+    guard suspectUntil[worker] != nil else { return }
+    suspectUntil[worker] = nil
+    routes.set(worker, .live)
+  }
+
+  /// Does what a call needs now: sends again what was lost, and to others what is late.
+  func act(on slot: CallSlot) throws {
+    isDisturbed = false
+    while let action = slot.tracker.nextAction(
+      at: MonotonicTime.now, routes, limit: combineTimeout, mayHedge: budget.allowsOne)
+    {
+      switch action {
+      case .send(let groups, let worker): try resend(slot, groups, to: worker)
+      case .hedge(let groups, let worker, let late):
+        suspect(late, in: slot)
+        slot.tracker.hedged(groups, late: late)
+        budget.spend()
+        try resend(slot, groups, to: worker)
+      case .lose(let worker): lose(worker, "it has not answered within \(combineTimeout)")
+      }
+      if slot.tracker.isHopeless {
+        throw ClusterError.hopeless(layer: LayerIndex(slot.tracker.call.layer), reason: lastLoss)
+      }
+    }
+    if let failure = slot.failure, !slot.tracker.uncovered.isEmpty, gapSince == nil {
+      throw failure
+    }
+    // Other calls on their way have lost the same worker; they act when they are combined.
+    isDisturbed = slots.contains {
+      $0 !== slot && $0.tracker.isLive && !$0.tracker.uncovered.isEmpty
+    }
+  }
+
+  private func resend(_ slot: CallSlot, _ groups: GroupSet, to worker: Int) throws {
+    let share = slot.addShare(of: groups)
+    try send(
+      slot, share: share, to: worker, attempt: slot.tracker.nextAttempt(),
+      enqueuedAt: MonotonicTime.nanoseconds)
+  }
+
+  /// A worker is late: others are preferred until it answers, and after a while it is lost.
+  private func suspect(_ worker: Int, in slot: CallSlot) {
+    guard suspectUntil[worker] == nil else { return }
+    let late = slot.tracker.sendings.first { $0.isOpen && $0.worker == worker }
+    let usual = late.map { $0.lateAt - $0.sentAt } ?? .zero
+    suspectUntil[worker] = MonotonicTime.now + min(max(usual * 4, .seconds(2)), combineTimeout)
+    routes.set(worker, .suspect)
+  }
+}
+
+// MARK: - Changes
+
+extension RemoteExperts {
+  /// Takes over what the control plane has decided, and gives up on workers that stay silent.
+  ///
+  /// - Throws: `ExpertsUnavailable` when groups have been without a worker for too long.
+  func keepUp() throws {
+    if isWaitingForAttachment { while try receive(timeout: .zero) {} }
+    if health.rosterVersion != rosterVersion || isWaitingForAttachment { refresh() }
+    for worker in links.indices {
+      if let limit = suspectUntil[worker], MonotonicTime.now > limit {
+        lose(worker, "it has not answered for too long")
+      }
+    }
+    guard routes.gapCount > 0 else {
+      gapSince = nil
+      return
+    }
+    let now = MonotonicTime.now
+    let since = gapSince ?? now
+    gapSince = since
+    guard now - since > recoveryTimeout else { return }
+    throw ExpertsUnavailable(
+      "\(routes.gapCount) of \(geometry.moeLayers.count * geometry.groupCount) expert groups have no "
+        + "worker: \(lastLoss); start a worker with room for them, requests are served again when "
+        + "it has loaded them")
+  }
+
+  /// Takes over who holds what.
+  func refresh() {
+    rosterVersion = health.rosterVersion
+    let roster = health.roster
+    isWaitingForAttachment = false
+    let here = Set(roster.workers.map(\.id))
+    for index in links.indices
+    where routes.states[index] != .lost && !here.contains(links[index].id) {
+      lastLoss = "\(links[index].label) is gone: the control plane has lost it"
+      attached[links[index].incarnation] = nil
+      forget(index)
+    }
+    for worker in roster.workers where !links.contains(where: { $0.id == worker.id }) {
+      if let peer = attached[worker.incarnation] {
+        add(WorkerLink(worker, peer: peer))
+      } else {
+        isWaitingForAttachment = true
+      }
+    }
+    var index: [WorkerID: Int] = [:]
+    for (position, link) in links.enumerated() { index[link.id] = position }
+    routes.replace(
+      holders: roster.holders.map { $0.compactMap { index[$0] } }, linkCount: links.count)
+    published.withLock { $0 = links }
+    isDisturbed = true
+  }
+
+  /// Gives a link the index of a lost one when no call needs that any more, else one of its own.
+  private func add(_ link: WorkerLink) {
+    let isQuiet = !slots.contains { $0.tracker.isLive }
+    if isQuiet, let free = routes.states.firstIndex(of: .lost) {
+      links[free] = link
+      times[free] = ReplyTimes()
+      suspectUntil[free] = nil
+      routes.renew(free)
+      return
+    }
+    links.append(link)
+    times.append(ReplyTimes())
+    suspectUntil.append(nil)
+  }
+
+  /// Notes whose connection a stranger says that it is.
+  func attach(_ sender: RoutingID) {
+    staleReplyCount += 1
+    guard let incarnation = socket.attachment(inbox), attached[incarnation] == nil,
+      attached.count < 4_096
+    else { return }
+    staleReplyCount -= 1
+    attached[incarnation] = sender
+  }
+
+  /// The links of workers that are not lost.
+  var liveLinks: [WorkerLink] {
+    links.indices.filter { routes.states[$0] != .lost }.map { links[$0] }
+  }
+}

@@ -1,0 +1,258 @@
+import Coordinator
+import Experts
+import Foundation
+import Messages
+import ModelFiles
+import Placement
+import Testing
+import Worker
+
+/// Workers come, go and lie while calls are made: every answer has the bits of a run without faults.
+@Suite(.serialized) struct FailoverTests {
+  let model: TestModel
+  let layer: LayerIndex
+  let expected: [[UInt32]]
+
+  init() throws {
+    let model = try TestModel(TestModel.floats)
+    let layer = model.geometry.layers[0]
+    let local = try LocalExperts(loading: model.catalog, kernels: testKernels)
+    expected = try (0..<8).map { try answer(local, layer, rows: 6, seed: $0) }
+    self.model = model
+    self.layer = layer
+  }
+
+  /// A gathered cluster whose workers have these names.
+  private func cluster(
+    _ names: [String], withFiles: Bool = true, log: LogLines = LogLines(),
+    change: (inout ClusterOptions) -> Void = { _ in }
+  ) throws -> (ClusterCoordinator, [ThreadWorker]) {
+    let coordinator = try makeCoordinator(
+      model.served, workers: names.count, log: log, change: change)
+    let workers = names.map { join(coordinator, $0, withFile: withFiles) }
+    try coordinator.gather()
+    return (coordinator, workers)
+  }
+
+  private func join(
+    _ coordinator: ClusterCoordinator, _ name: String, withFile: Bool = true, memory: Int = 1 << 30
+  ) -> ThreadWorker {
+    ThreadWorker(
+      join: coordinator.endpoint, model: withFile ? model.archive : nil, memory: memory
+    ) { $0.name = name }
+  }
+
+  private func check(_ remote: RemoteExperts) throws {
+    for (seed, bits) in expected.enumerated() {
+      #expect(try answer(remote, layer, rows: 6, seed: UInt64(seed)) == bits)
+    }
+  }
+
+  /// Waits, generously, for something that other threads do.
+  private func waits(for condition: () -> Bool) -> Bool {
+    let end = ContinuousClock.now + .seconds(20)
+    while ContinuousClock.now < end {
+      if condition() { return true }
+      usleep(5_000)
+    }
+    return condition()
+  }
+
+  private func live(_ coordinator: ClusterCoordinator) -> [WorkerSummary] {
+    coordinator.workers.filter {
+      $0.lostReason == nil && $0.isReady && $0.loadedGroups == $0.assignedGroups
+    }
+  }
+
+  @Test func `with replicas every group has two holders, and the work is spread`() throws {
+    let (coordinator, workers) = try cluster(["a", "b", "c"]) { $0.replicas = 2 }
+    defer { end(coordinator, workers) }
+    let plan = try #require(coordinator.plan)
+    for unit in plan.units { #expect(Set(plan[unit.layer, unit.group]).count == 2) }
+    let first = Set(plan.units.compactMap { plan[$0.layer, $0.group].first })
+    #expect(first.count == 3)
+    try check(try #require(coordinator.experts))
+  }
+
+  @Test func `too little memory for copies is said with the numbers`() throws {
+    let size = model.geometry.byteCount
+    let coordinator = try makeCoordinator(model.served, workers: 2) { $0.replicas = 2 }
+    let workers = ["a", "b"].map { join(coordinator, $0, memory: size * 3 / 4) }
+    defer { end(coordinator, workers) }
+    let error = #expect(throws: ClusterError.self) { try coordinator.gather() }
+    let text = error?.description ?? ""
+    #expect(text.hasPrefix("2 copies of the routed experts need 2 times "), "\(text)")
+    #expect(text.hasSuffix("add workers, raise their --memory, or lower --replicas"), "\(text)")
+  }
+
+  @Test(arguments: [true, false])
+  func `a worker that goes is replaced by the others, with replicas and without`(
+    hasReplicas: Bool
+  ) throws {
+    let (coordinator, workers) = try cluster(["a", "b", "c"]) { $0.replicas = hasReplicas ? 2 : 1 }
+    defer { end(coordinator, workers) }
+    let remote = try #require(coordinator.experts)
+    try check(remote)
+    workers[1].stop()
+    try check(remote)
+    let restored = waits {
+      let plan = coordinator.plan
+      let count = hasReplicas ? 2 : 1
+      return live(coordinator).count == 2
+        && plan?.units.allSatisfy { plan?[$0.layer, $0.group].count == count } == true
+    }
+    #expect(restored, "\(coordinator.workers)")
+    workers[0].stop()
+    try check(remote)
+  }
+
+  @Test func `without files the others are sent what is missing while they answer`() throws {
+    let (coordinator, workers) = try cluster(["a", "b"], withFiles: false)
+    defer { end(coordinator, workers) }
+    let remote = try #require(coordinator.experts)
+    workers[0].stop()
+    try check(remote)
+    #expect(
+      live(coordinator).map(\.loadedGroups) == [
+        model.geometry.layers.count * model.geometry.groupCount
+      ])
+  }
+
+  @Test func `all are lost, calls fail with what is missing, and go on when one returns`() throws {
+    let (coordinator, workers) = try cluster(["a", "b"]) { $0.recoveryTimeout = .milliseconds(200) }
+    let remote = try #require(coordinator.experts)
+    for worker in workers { worker.stop() }
+    let error = #expect(throws: ExpertsUnavailable.self) {
+      while true { _ = try answer(remote, layer, rows: 6, seed: 1) }
+    }
+    #expect(error?.description.contains("expert groups have no worker: worker ") == true)
+    let late = join(coordinator, "c")
+    defer { end(coordinator, [late]) }
+    #expect(waits { live(coordinator).count == 1 })
+    #expect(waits { (try? answer(remote, layer, rows: 6, seed: 1)) == expected[1] })
+    try check(remote)
+  }
+
+  @Test func `a call waits for the worker that returns`() throws {
+    let (coordinator, workers) = try cluster(["a"])
+    let remote = try #require(coordinator.experts)
+    workers[0].stop()
+    let late = join(coordinator, "b")
+    defer { end(coordinator, [late]) }
+    try check(remote)
+  }
+
+  @Test func `who joins late takes a part of the work, or what it had`() throws {
+    let (coordinator, workers) = try cluster(["a"])
+    defer { end(coordinator, workers) }
+    let remote = try #require(coordinator.experts)
+    try check(remote)
+    let second = join(coordinator, "b")
+    #expect(waits { live(coordinator).count == 2 })
+    try check(remote)
+    let plan = try #require(coordinator.plan)
+    let newcomer = try #require(coordinator.workers.last?.id)
+    let share = plan.units.count { plan[$0.layer, $0.group].first == newcomer }
+    #expect(share > 0 && share < plan.units.count)
+    #expect(
+      waits { remote.latencies.contains { $0.worker == newcomer } || (try? check(remote)) == nil })
+    second.stop()
+    try check(remote)
+    let again = join(coordinator, "b")
+    defer { again.stop() }
+    #expect(waits { live(coordinator).count == 2 })
+    let last = try #require(coordinator.workers.last)
+    #expect(last.assignedGroups == share)
+    try check(remote)
+  }
+
+  @Test func `a drained worker leaves when others hold its groups`() throws {
+    let (coordinator, workers) = try cluster(["a", "b"])
+    defer { end(coordinator, workers) }
+    let remote = try #require(coordinator.experts)
+    workers[0].daemon.drain()
+    #expect(throws: Never.self) { try workers[0].waitForEnd()?.get() }
+    #expect(workers[0].log.contain("Drained: others hold its experts now"), "\(workers[0].log.all)")
+    try check(remote)
+    #expect(live(coordinator).count == 1)
+  }
+
+  @Test func `a worker that lies is dropped and another one answers`() throws {
+    let coordinator = try makeCoordinator(model.served, workers: 2) { $0.replicas = 2 }
+    let honest = join(coordinator, "b")
+    let liar = ScriptedWorker(join: coordinator.endpoint, change: { $0.name = "a" }) {
+      [$0.header { $0.checksum ^= 1 }]
+    }
+    defer {
+      end(coordinator, [honest])
+      liar.stop()
+    }
+    try coordinator.gather()
+    try check(try #require(coordinator.experts))
+    #expect(waits { coordinator.workers.contains { $0.lostReason?.contains("it sent ") == true } })
+  }
+
+  @Test func `a silent worker costs one hedge, not one for every call`() throws {
+    let coordinator = try makeCoordinator(model.served, workers: 2) { $0.replicas = 2 }
+    let honest = join(coordinator, "b")
+    let silent = ScriptedWorker(join: coordinator.endpoint, change: { $0.name = "a" }) { _ in [] }
+    defer {
+      end(coordinator, [honest])
+      silent.stop()
+    }
+    try coordinator.gather()
+    let remote = try #require(coordinator.experts)
+    try check(remote)
+    #expect(remote.hedgeCount == 1)
+  }
+
+  @Test func `a worker that computes wrongly is found by comparing, and dropped`() throws {
+    let coordinator = try makeCoordinator(model.served, workers: 2) {
+      $0.replicas = 2
+      $0.verifyFraction = 1
+    }
+    let honest = join(coordinator, "b")
+    let wrong = ScriptedWorker(join: coordinator.endpoint, change: { $0.name = "a" }) { [$0] }
+    defer {
+      end(coordinator, [honest])
+      wrong.stop()
+    }
+    try coordinator.gather()
+    let remote = try #require(coordinator.experts)
+    // Its zeros may have been taken for the first answers; they are compared a little later.
+    #expect(
+      waits {
+        _ = try? answer(remote, layer, rows: 6, seed: 1)
+        return coordinator.workers.contains {
+          $0.name == "a" && $0.lostReason?.contains("it computes layer 1 wrongly") == true
+        }
+      })
+    #expect(remote.comparedCount > 0)
+    try check(remote)
+    #expect(coordinator.workers.contains { $0.name == "b" && $0.lostReason == nil })
+  }
+
+  @Test func `a worker that cannot compute is passed over`() throws {
+    let coordinator = try makeCoordinator(model.served, workers: 2) { $0.replicas = 2 }
+    let honest = join(coordinator, "b")
+    let weak = ScriptedWorker(join: coordinator.endpoint, change: { $0.name = "a" }) {
+      [
+        $0.payload { $0 = [] }.reply {
+          $0.partialCount = 0
+          $0.error = "no memory"
+        }
+      ]
+    }
+    defer {
+      end(coordinator, [honest])
+      weak.stop()
+    }
+    try coordinator.gather()
+    try check(try #require(coordinator.experts))
+  }
+
+  private func end(_ coordinator: ClusterCoordinator, _ workers: [ThreadWorker]) {
+    coordinator.shutdown()
+    for worker in workers { worker.stop() }
+  }
+}
