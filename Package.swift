@@ -71,6 +71,9 @@ let package = Package(
     target("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors"]),
     target("Placement", ["Experts"]),
     target(
+      "Planning",
+      ["DeepSeek", "Experts", "Kernels", "ModelFiles", "Placement", "Synthesis", "Tensors"]),
+    target(
       "Messages",
       ["CMessages", "CProtobufC", "Experts", "Kernels", "ModelFiles", "Placement", "Tensors"]),
     target("Transport", ["CZeroMQ"]),
@@ -94,8 +97,8 @@ let package = Package(
       name: "conclave",
       dependencies: [
         "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "LinkEmulation", "ModelFiles",
-        "Placement", "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization", "Transport",
-        "Worker", log, nioCore,
+        "Placement", "Planning", "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization",
+        "Transport", "Worker", log, nioCore,
         nioSSL, .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -121,6 +124,8 @@ let package = Package(
     tests("Experts", ["Kernels", "ModelFiles", "Tensors"]),
     tests("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors", "Tokenization"]),
     tests("Placement", ["Experts", "Tensors"]),
+    tests(
+      "Planning", ["DeepSeek", "Experts", "Kernels", "ModelFiles", "Placement", "Synthesis"]),
     tests("Messages", ["Experts", "ModelFiles", "Placement"]),
     tests("Transport", ["CZeroMQ"]),
     tests("LinkEmulation", ["Telemetry", "Transport"]),

@@ -45,6 +45,19 @@ public struct LatentAttentionShape: Sendable, Equatable {
   /// Elements of a value head.
   public let valueHeadSize: Int
 
+  /// Collects the widths.
+  public init(
+    headCount: Int, queryLoraRank: Int?, kvLoraRank: Int, nopeHeadSize: Int, ropeHeadSize: Int,
+    valueHeadSize: Int
+  ) {
+    self.headCount = headCount
+    self.queryLoraRank = queryLoraRank
+    self.kvLoraRank = kvLoraRank
+    self.nopeHeadSize = nopeHeadSize
+    self.ropeHeadSize = ropeHeadSize
+    self.valueHeadSize = valueHeadSize
+  }
+
   /// Elements of a query head.
   public var queryHeadSize: Int { nopeHeadSize + ropeHeadSize }
 }
@@ -59,4 +72,12 @@ public struct GroupedQueryShape: Sendable, Equatable {
   public let headSize: Int
   /// Which elements of a head are rotated together.
   public let pairing: RotaryPairing
+
+  /// Collects the widths.
+  public init(headCount: Int, kvHeadCount: Int, headSize: Int, pairing: RotaryPairing) {
+    self.headCount = headCount
+    self.kvHeadCount = kvHeadCount
+    self.headSize = headSize
+    self.pairing = pairing
+  }
 }

@@ -32,7 +32,7 @@ public enum PlacementError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A size in the largest binary unit that it fills, with two decimals, rounded up.
-func binarySize(_ byteCount: Int) -> String {
+package func binarySize(_ byteCount: Int) -> String {
   let (shift, unit) =
     byteCount >= 1 << 30 ? (30, "GiB") : byteCount >= 1 << 20 ? (20, "MiB") : (10, "KiB")
   let hundredths = Int((Double(byteCount) * 100 / Double(1 << shift)).rounded(.up))

@@ -1,5 +1,5 @@
 public import ModelFiles
-internal import Tensors
+package import Tensors
 
 extension Geometry {
   /// Bytes of the file that `synthesize` would write.
@@ -11,6 +11,19 @@ extension Geometry {
   /// Every tensor of the file, in its order.
   package func plans(_ quantization: Quantization) -> [TensorPlan] {
     WeightNames.plans(self, quantization)
+  }
+
+  /// How the routed experts of each layer that has some are stored, in order; empty without any.
+  package func expertFormats(
+    _ quantization: Quantization
+  ) -> [(gate: ElementFormat, up: ElementFormat, down: ElementFormat)] {
+    guard let experts else { return [] }
+    let input = quantization.format(of: .other, columns: hiddenSize, in: self)
+    return (denseLayerCount..<layerCount).map { layer in
+      let down = quantization.format(
+        of: .down(layer: layer), columns: experts.intermediateSize, in: self)
+      return (input, input, down)
+    }
   }
 
   fileprivate func blueprint(

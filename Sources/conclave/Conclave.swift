@@ -23,10 +23,11 @@ struct Conclave: AsyncParsableCommand {
         name: "Look inside:",
         subcommands: [Inspect.self, Tokenize.self, Logits.self, Perplexity.self]),
       CommandGroup(
+        name: "Plan:", subcommands: [Plan.self, Synthesize.self]),
+      CommandGroup(
         name: "Measure:",
         subcommands: [
           Latency.self, EmulateLink.self, Bench.self, BenchKernels.self, BenchAttention.self,
-          Synthesize.self,
         ]),
     ])
 

@@ -12,6 +12,7 @@ import Testing
     "Experts": ["Kernels", "ModelFiles", "Tensors"],
     "DeepSeek": ["Experts", "Kernels", "ModelFiles", "Tensors"],
     "Placement": ["Experts"],
+    "Planning": ["DeepSeek", "Experts", "Kernels", "Placement", "Synthesis"],
     "Messages": ["CMessages", "Experts", "Placement"],
     "Transport": ["CZeroMQ"],
     "Telemetry": [],
@@ -22,7 +23,8 @@ import Testing
     "Constraints": ["Inference", "ModelFiles", "Tokenization"],
     "Serving": ["Constraints", "Inference", "Tokenization"],
     "conclave": cluster.union([
-      "Coordinator", "DeepSeek", "Inference", "LinkEmulation", "ModelFiles", "Serving", "Synthesis",
+      "Coordinator", "DeepSeek", "Inference", "LinkEmulation", "ModelFiles", "Planning", "Serving",
+      "Synthesis",
       "Tensors", "Tokenization", "Worker",
     ]),
     "CMessages": ["CProtobufC"],

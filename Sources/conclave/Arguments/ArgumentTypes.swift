@@ -9,7 +9,11 @@ public import Tokenization
 extension KernelVariant: ExpressibleByArgument {}
 extension ChatFormat: ExpressibleByArgument {}
 extension APIKey.Priority: ExpressibleByArgument {}
-extension Quantization: ExpressibleByArgument {}
+
+extension Quantization: ExpressibleByArgument {
+  /// Nil unless it is a mix's name, in capitals or not: `Q4_K_M`.
+  public init?(argument: String) { self.init(rawValue: argument.lowercased()) }
+}
 
 extension Geometry: ExpressibleByArgument {
   /// Nil unless it is the name of a public model.

@@ -2,6 +2,7 @@ import ArgumentParser
 import DeepSeek
 import Kernels
 import ModelFiles
+import Planning
 import Tokenization
 
 /// Shows what is in a model file, without loading it.

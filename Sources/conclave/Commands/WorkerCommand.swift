@@ -18,7 +18,7 @@ struct WorkerCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The coordinator's address, for example tcp://192.168.1.10:7400.", valueName: "address"))
-  var join: String
+  var join: String?
 
   @Option(
     help: ArgumentHelp(
@@ -35,6 +35,13 @@ struct WorkerCommand: ParsableCommand {
   var name: String?
 
   @Flag(
+    help: "Join nobody: measure this machine and print its entry for the hosts file of `plan`.")
+  var describe = false
+
+  @Flag(help: "With --describe: print one JSON object.")
+  var json = false
+
+  @Flag(
     name: .customLong("end-with-input"),
     help: ArgumentHelp("End when standard input is closed.", visibility: .hidden))
   var endsWithInput = false
@@ -42,13 +49,21 @@ struct WorkerCommand: ParsableCommand {
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
   mutating func validate() throws {
-    try Address.validate(join, option: "--join")
+    guard join != nil || describe else {
+      throw ValidationError("Missing expected argument '--join <address>'")
+    }
+    guard !json || describe else {
+      throw ValidationError("--json needs --describe; what a worker says are lines for people")
+    }
+    if let join { try Address.validate(join, option: "--join") }
     if let name, name.isEmpty || name.utf8.count > 128 {
       throw ValidationError("--name must have 1 to 128 bytes")
     }
   }
 
   func run() throws {
+    if describe { return try printDescription() }
+    guard let join else { return }
     var options = WorkerOptions(
       join: join, memoryBudget: memory?.bytes ?? MachineMemory.forExperts,
       kernels: try computeArguments.makeKernels(), cores: computeArguments.threadCount,
@@ -66,5 +81,13 @@ struct WorkerCommand: ParsableCommand {
       if endsWithInput { daemon.stop() } else { daemon.drain() }
     }
     try daemon.run()
+  }
+
+  private func printDescription() throws {
+    let host = try HostMeasurement(
+      name: name ?? ProcessInfo.processInfo.hostName,
+      memory: memory?.bytes ?? MachineMemory.forExperts, kernels: computeArguments.makeKernels())
+    if json { return try Output.line(host.json.text) }
+    for line in host.yaml { try Output.line(line) }
   }
 }

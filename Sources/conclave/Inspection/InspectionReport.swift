@@ -1,6 +1,7 @@
 import DeepSeek
 import Kernels
 import ModelFiles
+import Planning
 
 /// A model's overview as lines for people.
 struct InspectionReport {

@@ -1,6 +1,7 @@
 import DeepSeek
 import Kernels
 import ModelFiles
+import Planning
 import Tensors
 
 /// What `inspect` says about a model: numbers from its files, nothing loaded.

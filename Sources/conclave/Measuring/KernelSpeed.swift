@@ -11,7 +11,7 @@ struct KernelSpeed {
   /// Multiplications per second from the second-level cache by one thread: per row count.
   private(set) var products: [(rows: Int, perSecond: Double)] = []
 
-  private static let columns = 2048
+  static let columns = 2048
   private static let smallByteCount = 192 << 10
   /// A measurement takes at least this long, and the best of some counts.
   private static let shortest = Duration.milliseconds(8)
@@ -33,7 +33,7 @@ struct KernelSpeed {
 
   /// A matrix of about `byteCount` bytes; all its panels hold the same random rows, which no
   /// kernel can tell.
-  private static func matrix(
+  static func matrix(
     _ format: ElementFormat, byteCount: Int, team: ThreadTeam
   ) throws -> PackedMatrix {
     let panelRows = PackedMatrix.panelRows
@@ -97,7 +97,7 @@ struct KernelSpeed {
     return best
   }
 
-  private static func activations(
+  static func activations(
     rows: Int, for matrix: PackedMatrix, _ kernels: Kernels
   ) -> EncodedRows {
     var x = FloatMatrix(rows: rows, columns: columns)

@@ -1,19 +1,28 @@
 /// The parts of a model that tensors are counted under.
-enum ModelPart: String, CaseIterable {
+public enum ModelPart: String, CaseIterable, Sendable {
+  /// The token embedding, of which a token reads one row.
   case embedding
+  /// The projections around attention.
   case attention
+  /// Feed-forward networks of layers without experts.
   case denseLayers = "dense feed-forward"
+  /// What chooses experts.
   case routers
+  /// Experts that every token uses.
   case sharedExperts = "shared experts"
+  /// Experts that tokens are sent to.
   case routedExperts = "routed experts"
+  /// Weights of norms.
   case norms
+  /// The projection to the vocabulary.
   case head
+  /// What a file has and no token needs.
   case unused = "not used"
 
   /// The part that a tensor belongs to, by its name in a GGUF or Hugging Face checkpoint.
   ///
   /// Layers from `layerCount` on are prediction layers, which are skipped.
-  init(tensor name: String, layerCount: Int) {
+  public init(tensor name: String, layerCount: Int) {
     let layer = name.split(separator: ".").lazy.compactMap { Int($0) }.first
     if let layer, layer >= layerCount { self = .unused; return }
     if let rule = Self.rules.first(where: { $0.words.contains(where: name.contains) }) {

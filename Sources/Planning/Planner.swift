@@ -1,0 +1,195 @@
+internal import DeepSeek
+internal import Experts
+public import Kernels
+public import Placement
+
+/// Plans one model on clusters: what fits where, and how fast it is.
+public struct Planner: Sendable {
+  /// The model.
+  public let model: PlannedModel
+  /// What is wanted.
+  public let request: PlanRequest
+  private let trace: RoutingTrace?
+
+  /// Plans for `request`; with a recording, experts are as popular as it says.
+  public init(_ model: PlannedModel, _ request: PlanRequest, trace: RoutingTrace? = nil) {
+    self.model = model
+    self.request = request
+    self.trace = trace
+  }
+
+  /// How keys and values are stored.
+  public var kvFormat: KVFormat { request.kvFormat ?? model.defaultKVFormat }
+
+  /// Plans one cluster.
+  ///
+  /// - Throws: `PlanRefusal` with the numbers when something does not fit.
+  public func plan(_ cluster: ClusterDescription) throws(PlanRefusal) -> ClusterPlan {
+    let (steps, holdings) = try prepare(cluster, kvFormat)
+    let position = request.contextLength / 2
+    let step = steps.predict(.decode(sequences: 1, after: position))
+    let prefill = prefillSeconds(steps)
+    let batches = request.batches.map { count in
+      let seconds = steps.predict(.decode(sequences: count, after: position)).seconds
+      return ClusterPlan.Batch(
+        sequenceCount: count, tokensPerSecond: Double(count) / seconds,
+        costPerMillionTokens: cluster.pricePerHour.map {
+          $0 / 3600 * seconds / Double(count) * 1e6
+        })
+    }
+    return ClusterPlan(
+      holdings: holdings, placement: steps.plan, kvFormat: kvFormat, step: step,
+      position: position, timeToFirstToken: prefill,
+      prefillTokensPerSecond: Double(request.promptTokenCount) / prefill, batches: batches,
+      bottleneck: Bottleneck(step, cluster).description, changes: changes(of: cluster))
+  }
+
+  /// The model of a cluster's steps, for simulations.
+  ///
+  /// - Throws: `PlanRefusal` with the numbers when something does not fit.
+  public func stepModel(
+    of cluster: ClusterDescription, seed: UInt64
+  ) throws(PlanRefusal) -> StepModel {
+    let (steps, _) = try prepare(cluster, kvFormat)
+    return StepModel(
+      model, on: cluster, plan: steps.plan, draws: draws, kvFormat: kvFormat, seed: seed)
+  }
+
+  private var draws: ExpertDraws? {
+    if let trace { return ExpertDraws(model, trace: trace) }
+    return ExpertDraws(model)
+  }
+
+  private func prepare(
+    _ cluster: ClusterDescription, _ format: KVFormat
+  ) throws(PlanRefusal) -> (StepModel, [ClusterPlan.Holding]) {
+    let (placement, reason) = place(cluster)
+    let holdings = holdings(cluster, placement, format)
+    var reasons = reason.map { [$0] } ?? []
+    if let coordinator = holdings.first, coordinator.usedByteCount > coordinator.memoryByteCount {
+      reasons.append(MemoryBudget.shortage(coordinator, kvFormat: format, request))
+    }
+    guard reasons.isEmpty else { throw PlanRefusal(reasons: reasons, holdings: holdings) }
+    let steps = StepModel(model, on: cluster, plan: placement, draws: draws, kvFormat: format)
+    return (steps, holdings)
+  }
+
+  /// The placement as production code makes it, or why there is none.
+  private func place(_ cluster: ClusterDescription) -> (PlacementPlan?, String?) {
+    guard let experts = model.experts, !cluster.workers.isEmpty else { return (nil, nil) }
+    let capacities = cluster.workers.enumerated().map { index, worker in
+      WorkerCapacity(
+        worker: WorkerID(UInt32(index)), memoryByteCount: worker.memoryByteCount,
+        bytesPerSecond: worker.bytesPerSecond)
+    }
+    do throws(PlacementError) {
+      return (try PlacementPlan.balanced(experts, over: capacities, epoch: 0), nil)
+    } catch {
+      return (nil, error.description)
+    }
+  }
+
+  private func holdings(
+    _ cluster: ClusterDescription, _ placement: PlacementPlan?, _ format: KVFormat
+  ) -> [ClusterPlan.Holding] {
+    let isLocal = cluster.workers.isEmpty
+    let cache =
+      request.contextLength * request.sequenceCount * model.cacheBytesPerToken(format)
+    let coordinator = ClusterPlan.Holding(
+      name: cluster.coordinator.name, isCoordinator: true,
+      memoryByteCount: cluster.coordinator.memoryByteCount,
+      trunkByteCount: model.trunkByteCount + MemoryBudget.overhead(model, request),
+      cacheByteCount: cache, expertByteCount: isLocal ? model.experts?.byteCount ?? 0 : 0,
+      groupCount: isLocal ? model.mixtureLayerCount * (model.experts?.groupCount ?? 0) : 0)
+    return [coordinator]
+      + cluster.workers.enumerated().map { index, worker in
+        let units = placement?.units(of: WorkerID(UInt32(index))) ?? []
+        let bytes = units.reduce(0) { $0 + (model.experts?.byteCount($1.layer, $1.group) ?? 0) }
+        return ClusterPlan.Holding(
+          name: worker.name, isCoordinator: false, memoryByteCount: worker.memoryByteCount,
+          trunkByteCount: 0, cacheByteCount: 0, expertByteCount: bytes, groupCount: units.count)
+      }
+  }
+
+  /// Seconds from a prompt to its first token.
+  private func prefillSeconds(_ steps: StepModel) -> Double {
+    var seconds = 0.0
+    for start in stride(from: 0, to: request.promptTokenCount, by: request.stepTokenCount) {
+      let count = min(request.stepTokenCount, request.promptTokenCount - start)
+      let isLast = start + count == request.promptTokenCount
+      seconds += steps.predict(.prefill(count, after: start, isLast: isLast)).seconds
+    }
+    return seconds
+  }
+}
+
+extension Planner {
+  /// What a few changes of a cluster would bring; those that make no sense are left out.
+  private func changes(of cluster: ClusterDescription) -> [ClusterPlan.Change] {
+    var changes: [ClusterPlan.Change] = []
+    func add(_ name: String, _ format: KVFormat? = nil, _ edit: (inout ClusterDescription) -> Void)
+    {
+      var changed = cluster
+      edit(&changed)
+      guard let (steps, _) = try? prepare(changed, format ?? kvFormat) else { return }
+      let position = request.contextLength / 2
+      let batch = request.batches.max() ?? 1
+      let one = steps.predict(.decode(sequences: 1, after: position)).seconds
+      let many = steps.predict(.decode(sequences: batch, after: position)).seconds
+      changes.append(
+        ClusterPlan.Change(
+          name: name, decodeTokensPerSecond: 1 / one,
+          batchTokensPerSecond: Double(batch) / many,
+          prefillTokensPerSecond: Double(request.promptTokenCount) / prefillSeconds(steps)))
+    }
+    if let last = cluster.workers.last {
+      add("one more host like \(last.name)") { $0.workers.append(last.alone) }
+      add("twice the hosts") { cluster in
+        cluster.workers += cluster.workers.map(\.alone)
+      }
+      let slow = cluster.hosts.contains { $0.link.bytesPerSecond < 1.25e9 }
+      if slow { add("10 GbE everywhere") { $0.raiseLinks(to: 1.25e9) } }
+      add("half the round trip") { $0.scaleRoundTrips(by: 0.5) }
+    } else if model.experts != nil {
+      let worker = cluster.coordinator.asWorker(.tenGigabit)
+      add("a worker like this machine, 10 GbE") { $0.workers = [worker] }
+      add("two workers like this machine, 10 GbE") { $0.workers = [worker, worker] }
+    }
+    add("twice the memory bandwidth of the coordinator") { $0.coordinator.bytesPerSecond *= 2 }
+    if kvFormat != .int8 { add("8-bit keys and values", .int8) { _ in } }
+    return changes
+  }
+}
+
+extension HostDescription {
+  /// The same on a machine of its own.
+  fileprivate var alone: HostDescription {
+    var host = self
+    host.machine = nil
+    return host
+  }
+
+  fileprivate func asWorker(_ link: LinkDescription) -> HostDescription {
+    var host = alone
+    host.link = link
+    return host
+  }
+}
+
+extension LinkDescription {
+  /// 10 Gbit/s Ethernet through one switch.
+  static let tenGigabit = LinkDescription(bytesPerSecond: 1.25e9, roundTripSeconds: 60e-6)
+}
+
+extension ClusterDescription {
+  fileprivate mutating func raiseLinks(to bytesPerSecond: Double) {
+    coordinator.link.bytesPerSecond = max(coordinator.link.bytesPerSecond, bytesPerSecond)
+    for index in workers.indices {
+      workers[index].link.bytesPerSecond = max(workers[index].link.bytesPerSecond, bytesPerSecond)
+    }
+  }
+
+  fileprivate mutating func scaleRoundTrips(by factor: Double) {
+    for index in workers.indices { workers[index].link.roundTripSeconds *= factor }
+  }
+}

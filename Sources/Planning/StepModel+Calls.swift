@@ -1,0 +1,231 @@
+internal import Experts
+internal import Kernels
+internal import Placement
+
+/// The placement as indices, for the inner loop.
+struct ResolvedPlacement: Sendable {
+  /// Layers × groups: the index of the worker that is asked, −1 for the coordinator.
+  let holders: [[Int]]
+  /// Of each worker: its machine; the coordinator's is 0.
+  let machines: [Int]
+  /// Of each machine: how many processes of the cluster run there.
+  let processCounts: [Int]
+
+  init(_ model: PlannedModel, _ cluster: ClusterDescription, _ plan: PlacementPlan?) {
+    holders = (model.experts?.layers ?? []).map { layer in
+      (model.experts?.groups ?? []).map { group in
+        plan.flatMap { $0[layer, group].first }.map { Int($0.rawValue) } ?? -1
+      }
+    }
+    var names: [String: Int] = [:]
+    if let machine = cluster.coordinator.machine { names[machine] = 0 }
+    var counts = [1]
+    machines = cluster.workers.map { worker in
+      if let machine = worker.machine, let known = names[machine] {
+        counts[known] += 1
+        return known
+      }
+      counts.append(1)
+      if let machine = worker.machine { names[machine] = counts.count - 1 }
+      return counts.count - 1
+    }
+    processCounts = counts
+  }
+}
+
+/// What one layer's experts cost a step: the parts add up to the time from dispatch to combined sum.
+struct CallTime {
+  var shared = 0.0
+  var compute = 0.0
+  var transfer = 0.0
+  var roundTrip = 0.0
+  var software = 0.0
+  var coordinatorMemory = 0.0
+  var workerMemory = 0.0
+  /// The workers that were asked.
+  var shares: [Share] = []
+
+  struct Share {
+    let worker: Int
+    var entries = 0
+    var distinct = 0
+    var rows = 0
+    var partials = 0
+    var sent = 0.0
+    var received = 0.0
+    var busy = 0.0
+  }
+}
+
+/// Room for counting one call.
+struct CallScratch {
+  var drawing: ExpertDraws.Scratch?
+  var used: [Bool]  // (experts)
+  var lastRow: [Int]  // (1 + workers): the row that was counted last, the coordinator first
+  var place: [Int]  // (1 + workers): where its share is, or −1
+  var work: [Double]  // (machines): seconds of computing
+
+  init(_ model: StepModel) {
+    drawing = model.draws?.makeScratch()
+    used = Array(repeating: false, count: model.model.experts?.expertCount ?? 0)
+    lastRow = Array(repeating: -1, count: model.cluster.workers.count + 1)
+    place = lastRow
+    work = Array(repeating: 0, count: model.placement.processCounts.count)
+  }
+}
+
+extension StepModel {
+  /// Draws the experts of all rows for one layer and follows the call.
+  func call(
+    _ layer: Int, _ step: StepShape, random: inout SeededRandom, scratch: inout CallScratch,
+    delay: (_ worker: Int, _ random: inout SeededRandom) -> Double
+  ) -> CallTime {
+    var call = CallTime()
+    let shares = count(layer, rows: step.rowCount, random: &random, scratch: &scratch)
+    let shared =
+      cluster.coordinator.time(model[.sharedExperts], rows: Double(step.rowCount))
+      * (1 / Double(max(model.mixtureLayerCount, 1)))
+    for index in scratch.work.indices { scratch.work[index] = 0 }
+    scratch.work[0] = shared.seconds
+    call.shared = shared.seconds
+    call.coordinatorMemory = shared.memorySeconds
+    for var share in shares {
+      guard share.worker >= 0 else {
+        let local = time(share, layer, on: cluster.coordinator)
+        call.compute += local.seconds
+        call.coordinatorMemory += local.memorySeconds
+        scratch.work[0] += local.seconds
+        continue
+      }
+      addBytes(&share, layer)
+      let time = time(share, layer, on: cluster.workers[share.worker])
+      share.busy = time.seconds
+      call.workerMemory = max(call.workerMemory, time.memorySeconds)
+      scratch.work[placement.machines[share.worker]] += time.seconds
+      call.shares.append(share)
+    }
+    if !call.shares.isEmpty { follow(&call, scratch.work, random: &random, delay: delay) }
+    return call
+  }
+
+  /// Who gets what of `rows` rows, in the order of first use.
+  private func count(
+    _ layer: Int, rows: Int, random: inout SeededRandom, scratch: inout CallScratch
+  ) -> [CallTime.Share] {
+    guard let draws, let experts = model.experts, var drawing = scratch.drawing else { return [] }
+    var shares: [CallTime.Share] = []
+    for expert in scratch.used.indices { scratch.used[expert] = false }
+    for worker in scratch.place.indices {
+      scratch.place[worker] = -1
+      scratch.lastRow[worker] = -1
+    }
+    // Beyond some hundred rows every expert is in use, and shares are what the average says.
+    let drawn = min(rows, Self.mostDrawnRows)
+    for row in 0..<drawn {
+      var lastGroup = -1
+      for expert in draws.draw(layer: layer, random: &random, scratch: &drawing) {
+        let group = experts.group(of: ExpertID(expert)).rawValue
+        let worker = placement.holders[layer][group]
+        if scratch.place[worker + 1] < 0 {
+          scratch.place[worker + 1] = shares.count
+          shares.append(CallTime.Share(worker: worker))
+        }
+        let place = scratch.place[worker + 1]
+        shares[place].entries += 1
+        if !scratch.used[expert] { shares[place].distinct += 1 }
+        scratch.used[expert] = true
+        if scratch.lastRow[worker + 1] != row { shares[place].rows += 1 }
+        scratch.lastRow[worker + 1] = row
+        if group != lastGroup { shares[place].partials += 1 }
+        lastGroup = group
+      }
+    }
+    scratch.drawing = drawing
+    guard drawn < rows else { return shares }
+    return shares.map { share in
+      var share = share
+      share.entries = share.entries * rows / drawn
+      share.rows = share.rows * rows / drawn
+      share.partials = share.partials * rows / drawn
+      return share
+    }
+  }
+
+  private static let mostDrawnRows = 256
+
+  private func time(
+    _ share: CallTime.Share, _ layer: Int, on host: HostDescription
+  ) -> WorkTime {
+    let rows = Double(share.entries) / Double(max(share.distinct, 1))
+    return host.time(
+      model.expertWork(LayerIndex(layer + firstLayer)) * share.distinct, rows: rows)
+  }
+
+  private var firstLayer: Int { model.experts?.moeLayers.lowerBound ?? 0 }
+
+  private func addBytes(_ share: inout CallTime.Share, _ layer: Int) {
+    guard let experts = model.experts else { return }
+    let layer = LayerIndex(layer + firstLayer)
+    let row = experts.inputFormat(layer).byteCount(columns: experts.hiddenSize)
+    share.sent = Double(
+      share.rows * row + share.entries * KernelCosts.entryByteCount + KernelCosts.messageByteCount)
+    share.received = Double(
+      share.partials * experts.replyRowByteCount(layer) + KernelCosts.messageByteCount)
+  }
+
+  /// Follows the messages of a call; the last reply decides.
+  private func follow(
+    _ call: inout CallTime, _ work: [Double], random: inout SeededRandom,
+    delay: (_ worker: Int, _ random: inout SeededRandom) -> Double
+  ) {
+    let sent = call.shares.reduce(0) { $0 + $1.sent }
+    let received = call.shares.reduce(0) { $0 + $1.received }
+    let port = cluster.coordinator.link.bytesPerSecond
+    let messages = Double(call.shares.count - 1) * KernelCosts.messageSeconds
+    var slowest: CallTime?
+    for share in call.shares {
+      let link = cluster.workers[share.worker].link
+      let machine = placement.machines[share.worker]
+      var path = CallTime()
+      path.roundTrip = link.roundTripSeconds + delay(share.worker, &random)
+      path.transfer = max(share.sent / link.bytesPerSecond, sent / port)
+      path.transfer += max(share.received / link.bytesPerSecond, received / port)
+      if machine == 0 {
+        // The same memory carries both: the shared experts are not for nothing.
+        path.transfer = 0
+        path.compute = work[0]
+      } else {
+        path.compute = work[machine]
+      }
+      path.software = link.softwareSeconds + messages
+      path.software +=
+        Double(placement.processCounts[machine] - 1) * KernelCosts.sharedMachineSeconds
+      if path.total > slowest?.total ?? -1 { slowest = path }
+    }
+    guard let slowest else { return }
+    call.hide(slowest)
+  }
+}
+
+extension CallTime {
+  fileprivate var total: Double { compute + transfer + roundTrip + software }
+
+  /// Adds what the slowest path takes beyond the coordinator's own work meanwhile.
+  ///
+  /// Own work hides computing first: it is what remains when links get faster.
+  fileprivate mutating func hide(_ path: CallTime) {
+    var hidden = shared + compute
+    let before = compute
+    func visible(_ seconds: Double) -> Double {
+      let covered = min(hidden, seconds)
+      hidden -= covered
+      return seconds - covered
+    }
+    let computing = visible(path.compute)
+    workerMemory = path.compute > 0 ? workerMemory * computing / path.compute : 0
+    compute = before + computing
+    transfer = visible(path.transfer)
+    roundTrip = visible(path.roundTrip)
+    software = visible(path.software)
+  }
+}

@@ -1,0 +1,104 @@
+import ArgumentParser
+import Foundation
+import Kernels
+import ModelFiles
+import Placement
+import Planning
+import Synthesis
+
+/// A model and a cluster to be planned, neither of which has to be there.
+struct PlanningArguments: ParsableArguments {
+  @Argument(
+    help: """
+      A GGUF file, a Hugging Face folder, or the name of a public model as `synthesize` has it.
+      """)
+  var model: String
+
+  @Option(
+    help: ArgumentHelp(
+      "The machines, in YAML; `worker --describe` prints a machine's entry.", valueName: "file"))
+  var hosts: String
+
+  @Option(
+    help: ArgumentHelp(
+      "How the weights of a model that is only a name are stored.", valueName: "type"))
+  var quantization = Quantization.q4KM
+
+  @Option(
+    help: ArgumentHelp(
+      "Fewer layers than a model that is only a name has.", valueName: "count"))
+  var layers: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Tokens that a prompt and its answer may have together.", valueName: "tokens"))
+  var context = 8192
+
+  @Option(
+    help: ArgumentHelp("Sequences with room for as many at the same time.", valueName: "count"))
+  var sequences = 1
+
+  @Option(
+    name: .customLong("step-tokens"),
+    help: ArgumentHelp("Prompt tokens that are run in one step.", valueName: "tokens"))
+  var stepTokens = 512
+
+  @Option(
+    name: .customLong("kv-format"),
+    help: ArgumentHelp(
+      "How keys and values are stored. (default: as the engine would)", valueName: "format"))
+  var kvFormat: ModelArguments.CacheFormat?
+
+  @Option(
+    help: ArgumentHelp(
+      "Which experts tokens used, recorded with --record-routing. (default: by chance)",
+      valueName: "file"))
+  var routing: String?
+
+  mutating func validate() throws {
+    try check(layers ?? 1, "--layers", in: 1...1000)
+    try check(context, "--context", in: 1...16_777_216)
+    try check(sequences, "--sequences", in: 1...65_536)
+    try check(stepTokens, "--step-tokens", in: 1...4096)
+  }
+
+  private func check(_ value: Int, _ option: String, in range: ClosedRange<Int>) throws {
+    guard range.contains(value) else {
+      throw ValidationError(
+        "\(option) must be from \(range.lowerBound) to \(range.upperBound), not \(value)")
+    }
+  }
+
+  /// The model: a file if there is one of that name, else a public model.
+  func plannedModel() throws -> PlannedModel {
+    if let geometry = Geometry.named(model), !FileManager.default.fileExists(atPath: model) {
+      return try PlannedModel(layers.map { geometry.withLayers($0) } ?? geometry, quantization)
+    }
+    if layers != nil {
+      throw CommandFailure("\(model): --layers is for models that are only a name")
+    }
+    return try PlannedModel(try ModelArchive.open(model))
+  }
+
+  var request: PlanRequest {
+    var request = PlanRequest()
+    request.contextLength = context
+    request.sequenceCount = sequences
+    request.stepTokenCount = stepTokens
+    request.kvFormat = kvFormat?.format
+    return request
+  }
+
+  /// The recording of --routing; nil without one.
+  func trace(for model: PlannedModel) throws -> RoutingTrace? {
+    guard let routing else { return nil }
+    let trace = try RoutingFile.read(routing)
+    guard let experts = model.experts else { return nil }
+    guard trace.fits(experts) else {
+      throw CommandFailure(
+        "\(routing): was recorded with another model: \(trace.layerCount) layers of "
+          + "\(trace.expertCount) experts; record again with this one")
+    }
+    return trace
+  }
+}

@@ -1,0 +1,35 @@
+import Foundation
+import Placement
+
+/// Recordings of routing on disk.
+enum RoutingFile {
+  /// Reads a recording.
+  ///
+  /// - Throws: One line that names the file.
+  static func read(_ path: String) throws -> RoutingTrace {
+    let data: Data
+    do {
+      let handle = try FileHandle(forReadingFrom: URL(filePath: path))
+      defer { try? handle.close() }
+      data = try handle.read(upToCount: RoutingTrace.maximumByteCount + 1) ?? Data()
+    } catch {
+      throw CommandFailure("\(path): the routing recording cannot be read")
+    }
+    do throws(RoutingTraceError) {
+      return try RoutingTrace(bytes: Array(data))
+    } catch {
+      throw CommandFailure("\(path): \(error)")
+    }
+  }
+
+  /// Writes a recording.
+  ///
+  /// - Throws: One line that names the file.
+  static func write(_ trace: RoutingTrace, to path: String) throws {
+    do {
+      try Data(trace.bytes).write(to: URL(filePath: path), options: .atomic)
+    } catch {
+      throw CommandFailure("\(path): cannot be written: \(error.localizedDescription)")
+    }
+  }
+}
