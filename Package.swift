@@ -83,6 +83,7 @@ let package = Package(
     target("Coordinator", cluster),
     target(
       "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "Tensors", "Telemetry"]),
+    target("Simulation", ["Inference", "Planning"]),
     target("Constraints", ["Inference", "ModelFiles", "Tokenization"]),
     target(
       "Serving",
@@ -97,8 +98,8 @@ let package = Package(
       name: "conclave",
       dependencies: [
         "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "LinkEmulation", "ModelFiles",
-        "Placement", "Planning", "Serving", "Synthesis", "Telemetry", "Tensors", "Tokenization",
-        "Transport", "Worker", log, nioCore,
+        "Placement", "Planning", "Serving", "Simulation", "Synthesis", "Telemetry", "Tensors",
+        "Tokenization", "Transport", "Worker", log, nioCore,
         nioSSL, .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -133,6 +134,7 @@ let package = Package(
     tests(
       "Inference",
       ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors", "Telemetry"]),
+    tests("Simulation", ["Planning", "Synthesis"]),
     tests("Constraints", ["Inference", "ModelFiles", "Tokenization"]),
     tests(
       "Serving",

@@ -83,7 +83,8 @@ public struct Planner: Sendable {
         bytesPerSecond: worker.bytesPerSecond)
     }
     do throws(PlacementError) {
-      return (try PlacementPlan.balanced(experts, over: capacities, epoch: 0), nil)
+      let plan = try PlacementPlan.balanced(experts, over: capacities, epoch: 0)
+      return (trace.map { plan.tuned(experts, over: capacities, for: $0) } ?? plan, nil)
     } catch {
       return (nil, error.description)
     }

@@ -23,7 +23,7 @@ struct Conclave: AsyncParsableCommand {
         name: "Look inside:",
         subcommands: [Inspect.self, Tokenize.self, Logits.self, Perplexity.self]),
       CommandGroup(
-        name: "Plan:", subcommands: [Plan.self, Synthesize.self]),
+        name: "Plan:", subcommands: [Plan.self, Simulate.self, Synthesize.self]),
       CommandGroup(
         name: "Measure:",
         subcommands: [

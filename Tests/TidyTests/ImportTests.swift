@@ -20,10 +20,12 @@ import Testing
     "Worker": cluster,
     "Coordinator": cluster,
     "Inference": ["DeepSeek", "Experts", "Kernels", "Telemetry", "Tensors", "Tokenization"],
+    "Simulation": ["Inference", "Planning"],
     "Constraints": ["Inference", "ModelFiles", "Tokenization"],
     "Serving": ["Constraints", "Inference", "Tokenization"],
     "conclave": cluster.union([
       "Coordinator", "DeepSeek", "Inference", "LinkEmulation", "ModelFiles", "Planning", "Serving",
+      "Simulation",
       "Synthesis",
       "Tensors", "Tokenization", "Worker",
     ]),

@@ -28,6 +28,12 @@ struct ModelArguments: ParsableArguments {
         + "(default: f16, or f32 where attention has float weights)", valueName: "format"))
   var kvFormat: CacheFormat?
 
+  @Option(
+    name: .customLong("record-routing"),
+    help: ArgumentHelp(
+      "Write which experts the tokens use to this file, for --routing-trace.", valueName: "file"))
+  var recordRouting: String?
+
   static let defaultContextLimit = 32_768
 
   mutating func validate() throws {

@@ -50,10 +50,11 @@ struct PlanningArguments: ParsableArguments {
   var kvFormat: ModelArguments.CacheFormat?
 
   @Option(
+    name: .customLong("routing-trace"),
     help: ArgumentHelp(
       "Which experts tokens used, recorded with --record-routing. (default: by chance)",
       valueName: "file"))
-  var routing: String?
+  var routingTrace: String?
 
   mutating func validate() throws {
     try check(layers ?? 1, "--layers", in: 1...1000)
@@ -89,14 +90,13 @@ struct PlanningArguments: ParsableArguments {
     return request
   }
 
-  /// The recording of --routing; nil without one.
+  /// The recording of --routing-trace; nil without one.
   func trace(for model: PlannedModel) throws -> RoutingTrace? {
-    guard let routing else { return nil }
-    let trace = try RoutingFile.read(routing)
-    guard let experts = model.experts else { return nil }
+    guard let routingTrace, let experts = model.experts else { return nil }
+    let trace = try RoutingFile.read(routingTrace)
     guard trace.fits(experts) else {
       throw CommandFailure(
-        "\(routing): was recorded with another model: \(trace.layerCount) layers of "
+        "\(routingTrace): was recorded with another model: \(trace.layerCount) layers of "
           + "\(trace.expertCount) experts; record again with this one")
     }
     return trace

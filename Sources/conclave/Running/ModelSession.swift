@@ -26,6 +26,7 @@ final class ModelSession {
   /// Which experts are used; nil unless asked for, and for a dense model.
   let expertUse: ExpertUse?
   private let model: DeepSeekLanguageModel
+  private let recorder: RoutingRecorder?
   private let ownTokenizer: Tokenizer?
   private let arguments: ModelArguments
 
@@ -66,6 +67,10 @@ final class ModelSession {
     self.trunk = trunk
     self.experts = experts
     model = DeepSeekLanguageModel(trunk, experts: observed ?? experts, team: kernels.team)
+    recorder = try modelArguments.recordRouting.map {
+      try RoutingRecorder(configuration, path: $0)
+    }
+    trunk.observer = recorder
     arguments = modelArguments
     kvFormat = trunk.kvFormat
     self.archive = archive
@@ -92,8 +97,11 @@ final class ModelSession {
     return try body(session)
   }
 
-  /// Lets the workers go.
-  func close() { cluster?.close() }
+  /// Lets the workers go, and writes what was recorded.
+  func close() {
+    cluster?.close()
+    recorder?.save()
+  }
 
   /// Equal for equal answers: the model and how it is computed.
   var fingerprint: String {
