@@ -47,11 +47,12 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
     guard let dataPort = dataRouter.port else {
       throw ClusterError.endpoint("\(options.listen) is not a TCP address; use tcp://HOST:PORT")
     }
-    let rules = Membership.Rules(
+    var rules = Membership.Rules(
       expectedWorkers: options.expectedWorkers, model: model.digest,
       numericsProfile: kernels.numericsProfile, geometry: geometry, dataPort: dataPort,
       progressInterval: options.progressInterval, silenceLimit: options.silenceLimit,
       replicas: options.replicas)
+    rules.routingTrace = options.routingTrace
     control = ControlPlane(
       router, rules: rules, source: model.catalog, health: health, logger: options.logger)
   }

@@ -1,4 +1,5 @@
 public import Logging
+public import Placement
 
 /// How a coordinator listens, waits and gives up.
 public struct ClusterOptions: Sendable {
@@ -14,6 +15,8 @@ public struct ClusterOptions: Sendable {
   public var joinTimeout: Duration?
   /// Workers that hold each expert group, as far as there is memory.
   public var replicas = 1
+  /// Recorded tokens of this model, for which groups are placed; nil: all experts count alike.
+  public var routingTrace: RoutingTrace?
   /// The share of calls that two holders compute, so that their answers can be compared.
   public var verifyFraction = 0.0
   /// How long a combine waits for a worker before it counts as lost.

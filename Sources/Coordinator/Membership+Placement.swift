@@ -29,6 +29,9 @@ extension Membership {
     }
     var plan = try PlacementPlan.balanced(
       geometry, over: capacities, epoch: epoch.rawValue, replicas: rules.replicas)
+    if let trace = rules.routingTrace {
+      plan = plan.tuned(geometry, over: capacities, for: trace)
+    }
     for unit in plan.units {
       plan[unit.layer, unit.group] = plan[unit.layer, unit.group].map {
         ordered[Int($0.rawValue)].id

@@ -18,6 +18,8 @@ package struct Membership {
     package var silenceLimit: Duration
     /// Workers that shall hold each group.
     package var replicas: Int
+    /// Recorded tokens for which groups are placed; nil: all experts count alike.
+    package var routingTrace: RoutingTrace?
 
     package init(
       expectedWorkers: Int, model: ModelDigest, numericsProfile: String,

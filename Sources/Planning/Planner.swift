@@ -77,17 +77,50 @@ public struct Planner: Sendable {
   /// The placement as production code makes it, or why there is none.
   private func place(_ cluster: ClusterDescription) -> (PlacementPlan?, String?) {
     guard let experts = model.experts, !cluster.workers.isEmpty else { return (nil, nil) }
-    let capacities = cluster.workers.enumerated().map { index, worker in
-      WorkerCapacity(
-        worker: WorkerID(UInt32(index)), memoryByteCount: worker.memoryByteCount,
-        bytesPerSecond: worker.bytesPerSecond)
-    }
+    let capacities = Self.capacities(cluster)
     do throws(PlacementError) {
-      let plan = try PlacementPlan.balanced(experts, over: capacities, epoch: 0)
+      let plan = try PlacementPlan.balanced(
+        experts, over: capacities, epoch: 0, replicas: request.replicaCount)
       return (trace.map { plan.tuned(experts, over: capacities, for: $0) } ?? plan, nil)
     } catch {
       return (nil, error.description)
     }
+  }
+
+  /// The workers as placement sees them, each under its index.
+  private static func capacities(_ cluster: ClusterDescription) -> [WorkerCapacity] {
+    cluster.workers.enumerated().map { index, worker in
+      WorkerCapacity(
+        worker: WorkerID(UInt32(index)), memoryByteCount: worker.memoryByteCount,
+        bytesPerSecond: worker.bytesPerSecond)
+    }
+  }
+
+  /// What production code makes of the loss of some workers.
+  ///
+  /// - Parameters:
+  ///   - steps: The cluster before, all of whose workers keep their indices.
+  ///   - lost: Indices of the workers that are gone.
+  /// - Returns: The cluster after, and the most bytes that one worker has to load before every
+  ///   group has a holder again; nil when those that are left have no room for that.
+  public func repaired(
+    _ steps: StepModel, without lost: Set<Int>
+  ) -> (steps: StepModel, loadedByteCount: Int)? {
+    guard let experts = model.experts, let plan = steps.plan else { return (steps, 0) }
+    let left = Self.capacities(steps.cluster).filter { !lost.contains(Int($0.worker.rawValue)) }
+    let repaired = plan.repaired(
+      experts, over: left, epoch: plan.epoch + 1, replicas: request.replicaCount)
+    guard repaired.isComplete else { return nil }
+    let gone = Set(lost.map { WorkerID(UInt32($0)) })
+    var loaded: [WorkerID: Int] = [:]
+    for unit in plan.units where gone.isSuperset(of: plan[unit.layer, unit.group]) {
+      guard let holder = repaired[unit.layer, unit.group].first else { continue }
+      loaded[holder, default: 0] += experts.byteCount(unit.layer, unit.group)
+    }
+    let changed = StepModel(
+      model, on: steps.cluster, plan: repaired, draws: steps.draws, kvFormat: steps.kvFormat,
+      seed: steps.seed)
+    return (changed, loaded.values.max() ?? 0)
   }
 
   private func holdings(

@@ -78,6 +78,7 @@ public struct ClusterSimulation {
       takeArrivals()
       if let pause = machines.handleLosses(at: now) {
         now += pause
+        if machines.isBroken { failAll() }
         continue
       }
       step()
@@ -95,6 +96,15 @@ public struct ClusterSimulation {
       scheduler.submit(id, promptCount: next.promptCount, key: FairQueue.Key(tenant: nil))
     }
     report.longestQueue = max(report.longestQueue, scheduler.waitingCount)
+  }
+
+  /// Nobody can be answered any more.
+  private mutating func failAll() {
+    now += faults.recoverySeconds
+    report.failedCount += running.count + arrivals.count
+    for id in running.keys.sorted() { scheduler.remove(id, memory: memory) }
+    running.removeAll()
+    arrivals.removeAll()
   }
 
   private mutating func step() {

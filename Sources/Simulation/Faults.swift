@@ -25,6 +25,9 @@ public struct Faults: Sendable {
   /// Bytes per second at which those that are left load the experts of one that was lost.
   public var loadBytesPerSecond = 500e6
 
+  /// Seconds that requests wait for experts that nobody has room for, before they fail.
+  public var recoverySeconds = 60.0
+
   /// Nothing goes wrong.
   public init() {}
 }

@@ -4,17 +4,15 @@ internal import Planning
 struct SimulatedMachines {
   private let planner: Planner
   private let faults: Faults
-  private let seed: UInt64
-  private let names: [String]
-  private var cluster: ClusterDescription
+  private let cluster: ClusterDescription
   private var steps: StepModel
-  private var indices: [Int]  // of the present workers, among all
   private var pending: [Faults.Loss]
   private var lost: Set<Int> = []
+  /// Whether experts are missing and nobody has room for them.
+  private(set) var isBroken = false
   private var busy: [Double]
   private var sent: [Double]
   private var received: [Double]
-  private let bandwidths: [Double]
 
   init(
     _ planner: Planner, _ cluster: ClusterDescription, _ faults: Faults, seed: UInt64
@@ -22,14 +20,10 @@ struct SimulatedMachines {
     self.planner = planner
     self.cluster = cluster
     self.faults = faults
-    self.seed = seed
     steps = try planner.stepModel(of: cluster, seed: seed)
-    names = cluster.workers.map(\.name)
-    bandwidths = cluster.workers.map(\.link.bytesPerSecond)
-    indices = Array(cluster.workers.indices)
     pending = faults.losses.filter { cluster.workers.indices.contains($0.worker) }
       .sorted { ($0.time, $0.worker) < ($1.time, $1.worker) }
-    busy = Array(repeating: 0, count: names.count)
+    busy = Array(repeating: 0, count: cluster.workers.count)
     sent = busy
     received = busy
   }
@@ -40,10 +34,10 @@ struct SimulatedMachines {
     let time = steps.sample(shape, random: &random) { _, random in
       share > 0 && random.unit() <= share ? delay : 0
     }
-    for (place, worker) in indices.enumerated() {
-      busy[worker] += time.busySeconds[place]
-      sent[worker] += time.sentByteCounts[place]
-      received[worker] += time.receivedByteCounts[place]
+    for worker in busy.indices {
+      busy[worker] += time.busySeconds[worker]
+      sent[worker] += time.sentByteCounts[worker]
+      received[worker] += time.receivedByteCounts[worker]
     }
     return time.seconds
   }
@@ -55,32 +49,21 @@ struct SimulatedMachines {
   mutating func handleLosses(at time: Double) -> Double? {
     guard let loss = pending.first, loss.time <= time else { return nil }
     pending.removeFirst()
-    guard let place = indices.firstIndex(of: loss.worker) else { return 0 }
-    var smaller = cluster
-    smaller.workers.remove(at: place)
-    // Without room for the experts, requests wait for the worker to come back with empty memory.
-    guard let changed = try? planner.stepModel(of: smaller, seed: seed) else {
-      return faults.detectionSeconds + loadingSeconds(steps.heldByteCount(of: place))
+    guard lost.insert(loss.worker).inserted else { return 0 }
+    guard let repair = planner.repaired(steps, without: lost) else {
+      isBroken = true
+      return faults.detectionSeconds
     }
-    let missing = steps.unreplicatedByteCount(of: place)
-    cluster = smaller
-    steps = changed
-    indices.remove(at: place)
-    lost.insert(loss.worker)
-    let loaders = Double(max(indices.count, 1))
-    return faults.detectionSeconds + loadingSeconds(missing) / loaders
-  }
-
-  private func loadingSeconds(_ byteCount: Int) -> Double {
-    Double(byteCount) / faults.loadBytesPerSecond
+    steps = repair.steps
+    return faults.detectionSeconds + Double(repair.loadedByteCount) / faults.loadBytesPerSecond
   }
 
   /// The figures of all workers.
   func workers(after seconds: Double) -> [SimulationReport.Worker] {
-    names.indices.map { index in
-      let capacity = max(bandwidths[index] * seconds, 1e-9)
+    cluster.workers.enumerated().map { index, worker in
+      let capacity = max(worker.link.bytesPerSecond * seconds, 1e-9)
       return SimulationReport.Worker(
-        name: names[index], busyShare: busy[index] / max(seconds, 1e-9),
+        name: worker.name, busyShare: busy[index] / max(seconds, 1e-9),
         linkShares: (sent[index] / capacity, received[index] / capacity),
         isLost: lost.contains(index))
     }

@@ -82,6 +82,30 @@ import Testing
     #expect(lossy.workers[0].busyShare > usual.workers[0].busyShare)
   }
 
+  @Test func `with replicas nobody loads, without room nobody is answered`() throws {
+    var faults = Faults()
+    faults.losses = [Faults.Loss(worker: 1, time: 5)]
+    faults.loadBytesPerSecond = 1e7
+    let geometry = try #require(Geometry.named("deepseek-v2-lite")).withLayers(4)
+    var request = PlanRequest()
+    func run(_ cluster: ClusterDescription) throws -> SimulationReport {
+      let planner = Planner(try PlannedModel(geometry, .q4KM), request)
+      var simulation = try ClusterSimulation(
+        planner, on: cluster, workload(), faults: faults, seed: 1)
+      return simulation.run()
+    }
+    let loading = try run(cluster())
+    request.replicaCount = 2
+    let replicated = try run(cluster())
+    #expect(replicated.answeredCount == 60 && loading.answeredCount == 60)
+    #expect(replicated.interTokenLatency.max < 1 && loading.interTokenLatency.max > 10)
+    request.replicaCount = 1
+    var tight = cluster()
+    for index in tight.workers.indices { tight.workers[index].memoryByteCount = 700 << 20 }
+    let broken = try run(tight)
+    #expect(broken.failedCount > 0 && broken.answeredCount + broken.failedCount == 60)
+  }
+
   @Test func `sequences give way when pages run out, and all are answered`() throws {
     var limits = ClusterSimulation.Limits()
     limits.cachedTokenCount = 2048

@@ -37,6 +37,12 @@ struct ClusterArguments: ParsableArguments {
   var verifyFraction: Double?
 
   @Option(
+    name: .customLong("routing-trace"),
+    help: ArgumentHelp(
+      "Place experts for tokens like those recorded with --record-routing.", valueName: "file"))
+  var routingTrace: String?
+
+  @Option(
     name: .customLong("join-timeout"),
     help: ArgumentHelp("Seconds to wait for all workers to be ready.", valueName: "seconds"))
   var joinTimeout = 600

@@ -39,6 +39,11 @@ struct PlanningArguments: ParsableArguments {
   var sequences = 1
 
   @Option(
+    help: ArgumentHelp(
+      "Workers that hold each expert group, so that one may fail.", valueName: "count"))
+  var replicas = 1
+
+  @Option(
     name: .customLong("step-tokens"),
     help: ArgumentHelp("Prompt tokens that are run in one step.", valueName: "tokens"))
   var stepTokens = 512
@@ -60,6 +65,7 @@ struct PlanningArguments: ParsableArguments {
     try check(layers ?? 1, "--layers", in: 1...1000)
     try check(context, "--context", in: 1...16_777_216)
     try check(sequences, "--sequences", in: 1...65_536)
+    try check(replicas, "--replicas", in: 1...16)
     try check(stepTokens, "--step-tokens", in: 1...4096)
   }
 
@@ -86,6 +92,7 @@ struct PlanningArguments: ParsableArguments {
     request.contextLength = context
     request.sequenceCount = sequences
     request.stepTokenCount = stepTokens
+    request.replicaCount = replicas
     request.kvFormat = kvFormat?.format
     return request
   }
@@ -93,12 +100,6 @@ struct PlanningArguments: ParsableArguments {
   /// The recording of --routing-trace; nil without one.
   func trace(for model: PlannedModel) throws -> RoutingTrace? {
     guard let routingTrace, let experts = model.experts else { return nil }
-    let trace = try RoutingFile.read(routingTrace)
-    guard trace.fits(experts) else {
-      throw CommandFailure(
-        "\(routingTrace): was recorded with another model: \(trace.layerCount) layers of "
-          + "\(trace.expertCount) experts; record again with this one")
-    }
-    return trace
+    return try RoutingFile.read(routingTrace, for: experts)
   }
 }

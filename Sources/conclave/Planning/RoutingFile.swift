@@ -1,3 +1,4 @@
+import Experts
 import Foundation
 import Placement
 
@@ -20,6 +21,19 @@ enum RoutingFile {
     } catch {
       throw CommandFailure("\(path): \(error)")
     }
+  }
+
+  /// Reads a recording of a model with such experts.
+  ///
+  /// - Throws: One line that names the file.
+  static func read(_ path: String, for experts: ExpertGeometry) throws -> RoutingTrace {
+    let trace = try read(path)
+    guard trace.fits(experts) else {
+      throw CommandFailure(
+        "\(path): was recorded with another model: \(trace.layerCount) layers of "
+          + "\(trace.expertCount) experts; record again with this one")
+    }
+    return trace
   }
 
   /// Writes a recording.

@@ -1,4 +1,5 @@
 import Coordinator
+import Experts
 import Foundation
 import Kernels
 import Logging
@@ -30,6 +31,9 @@ final class ClusterSession {
     options.combineTimeout = .seconds(arguments.combineTimeout)
     options.recoveryTimeout = .seconds(arguments.recoveryTimeout)
     options.replicas = arguments.replicas
+    if let path = arguments.routingTrace, let geometry = model.catalog?.geometry {
+      options.routingTrace = try RoutingFile.read(path, for: geometry)
+    }
     options.verifyFraction = arguments.verifyFraction ?? (arguments.replicas > 1 ? 0.001 : 0)
     coordinator = try ClusterCoordinator(model, kernels: kernels, options: options)
     guard case .local(let count) = arguments.kind else {
