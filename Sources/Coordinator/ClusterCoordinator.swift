@@ -2,7 +2,7 @@ public import Experts
 import Foundation
 public import Kernels
 import Logging
-import Messages
+package import Messages
 import ModelFiles
 public import Placement
 import Synchronization
@@ -32,18 +32,26 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
 
   /// Starts to listen for workers.
   ///
-  /// - Throws: `TransportError` when the address cannot be used.
+  /// - Throws: `TransportError` when the address cannot be used, `ClusterError` when strangers could
+  ///   join there.
   public init(_ model: ServedModel, kernels: Kernels, options: ClusterOptions) throws {
+    try options.security.check(options.listen)
     self.options = options
     self.model = model
     self.kernels = kernels
-    context = try TransportContext()
+    let security = options.security.socketSecurity
+    context = try TransportContext(allowList: options.security.allowList)
     let geometry = model.catalog?.geometry
-    let router = try RouterSocket(context, bind: options.listen, .control)
+    let router = try RouterSocket(
+      context, bind: options.listen, .control.secured(by: security))
     let host = router.endpoint.lastIndex(of: ":").map { router.endpoint[..<$0] } ?? ""
+    let limits = SocketOptions.data(maxFrameByteCount: Self.frameLimit(geometry, options))
     dataRouter = try RouterSocket(
       context, bind: "\(host):\(options.dataPort.map(String.init) ?? "*")",
-      .data(maxFrameByteCount: Self.frameLimit(geometry, options)))
+      limits.secured(by: security))
+    for endpoint in [router.endpoint, dataRouter.endpoint] {
+      try options.security.test(endpoint, context)
+    }
     guard let dataPort = dataRouter.port else {
       throw ClusterError.endpoint("\(options.listen) is not a TCP address; use tcp://HOST:PORT")
     }
@@ -54,7 +62,8 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
       replicas: options.replicas)
     rules.routingTrace = options.routingTrace
     control = ControlPlane(
-      router, rules: rules, source: model.catalog, health: health, logger: options.logger)
+      router, rules: rules, source: model.catalog, health: health,
+      allowList: options.security.allowList, logger: options.logger)
   }
 
   /// Bytes of the largest frame that a worker may send: partial sums, or an echo.
@@ -110,8 +119,7 @@ extension ClusterCoordinator {
     let start = MonotonicTime.now
     var nextReport = start
     while true {
-      try control.step(timeout: .milliseconds(10))
-      try takeAttachments()
+      try step()
       if let error = interruption() { throw error }
       if case .failed(let error) = control.membership.phase {
         try letRefusalsOut()
@@ -126,6 +134,15 @@ extension ClusterCoordinator {
       try checkJoinTimeout(since: start, now)
     }
   }
+
+  /// Takes in at most one message of each socket.
+  package func step() throws {
+    try control.step(timeout: .milliseconds(10))
+    try takeAttachments()
+  }
+
+  /// Whether that worker's data connection is known.
+  package func isAttached(_ incarnation: Incarnation) -> Bool { attached[incarnation] != nil }
 
   /// Serves the control socket a moment longer, so that workers hear why before it closes.
   private func letRefusalsOut() throws {
@@ -146,7 +163,7 @@ extension ClusterCoordinator {
     guard let sender = try dataRouter.receive(&message, timeout: .zero) else { return }
     let socket = DataSocket(dataRouter, model: model.digest)
     guard let incarnation = socket.attachment(message),
-      control.membership.member(incarnation) != nil, attached[incarnation] == nil
+      control.isKnown(incarnation, withKeyOf: sender), attached[incarnation] == nil
     else { return }
     attached[incarnation] = sender
   }

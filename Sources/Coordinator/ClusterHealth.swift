@@ -1,6 +1,7 @@
 package import Messages
 public import Placement
 import Synchronization
+package import Transport
 
 /// What the control plane and the engine's thread tell each other, and what others may see of it.
 final class ClusterHealth: Sendable {
@@ -25,13 +26,16 @@ final class ClusterHealth: Sendable {
 
   // MARK: - From the control plane
 
-  /// Takes over what is known now.
-  func update(_ membership: Membership) {
+  /// Takes over what is known now, with the keys that workers proved.
+  func update(_ membership: Membership, keys: (Incarnation) -> PublicKey?) {
     let summaries = membership.members.map(WorkerSummary.init)
     state.withLock { $0.summaries = summaries }
     guard membership.rosterVersion != version.load(ordering: .relaxed) else { return }
-    let roster = membership.roster
-    state.withLock {
+    var roster = membership.roster
+    for index in roster.workers.indices {
+      roster.workers[index].key = keys(roster.workers[index].incarnation)
+    }
+    state.withLock { [roster] in
       $0.roster = roster
       $0.plan = membership.plan
     }
@@ -86,6 +90,8 @@ package struct Roster: Equatable, Sendable {
     /// The epoch of its data connection: that of its first assignment.
     package let epoch: Epoch
     package let label: String
+    /// The key that its connections have to prove; nil in a cluster without keys.
+    package var key: PublicKey?
   }
 
   /// The workers that answer.

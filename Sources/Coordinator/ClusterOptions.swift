@@ -1,5 +1,6 @@
 public import Logging
 public import Placement
+public import Transport
 
 /// How a coordinator listens, waits and gives up.
 public struct ClusterOptions: Sendable {
@@ -27,6 +28,8 @@ public struct ClusterOptions: Sendable {
   public var progressInterval: Duration = .milliseconds(500)
   /// Silence after which a worker is lost.
   public var silenceLimit: Duration = .seconds(10)
+  /// Whom to let in.
+  public var security = ClusterSecurity.thisMachine
   /// Whether workers end with this coordinator, rather than wait for the next.
   public var workersEndWithIt = false
   /// Where lines for people go.
@@ -37,5 +40,48 @@ public struct ClusterOptions: Sendable {
     self.listen = listen
     self.expectedWorkers = expectedWorkers
     self.logger = logger
+  }
+}
+
+/// Whom a coordinator lets in.
+public enum ClusterSecurity: Sendable {
+  /// Everybody, at an address that only this machine reaches; others are refused.
+  case thisMachine
+  /// Workers that prove a key of the list; the pair is the coordinator's.
+  case keys(KeyPair, AllowList)
+  /// Everybody, at any address.
+  case insecure
+
+  /// What the sockets need.
+  var socketSecurity: SocketSecurity {
+    switch self {
+    case .keys(let pair, let list): .server(pair, list)
+    case .thisMachine, .insecure: .none
+    }
+  }
+
+  /// The list of those that are let in; nil when everybody is.
+  var allowList: AllowList? {
+    guard case .keys(_, let list) = self else { return nil }
+    return list
+  }
+
+  /// Fails when other machines could join without a key.
+  func check(_ endpoint: String) throws(ClusterError) {
+    guard case .thisMachine = self, !Loopback.contains(endpoint) else { return }
+    throw .endpoint(
+      "\(endpoint) is open to other machines, and nobody needs a key to join; give keys to the"
+        + " machines (`conclave keys --help` says how), or pass --insecure-cluster if that is meant"
+    )
+  }
+
+  /// Proves that strangers are turned away at an address.
+  func test(_ endpoint: String, _ context: TransportContext) throws {
+    guard case .keys(let pair, let list) = self else { return }
+    do {
+      try AccessCheck.run(context, endpoint: endpoint, pair: pair, allowList: list)
+    } catch {
+      throw ClusterError.endpoint("\(error)")
+    }
   }
 }

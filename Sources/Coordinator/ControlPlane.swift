@@ -15,19 +15,22 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   private let codec = MessageCodec()
   private let source: (any ExpertSource)?
   private let health: ClusterHealth
+  private let allowList: AllowList?
   private let logger: Logger
   private(set) var membership: Membership
   private var peers: [Incarnation: RoutingID] = [:]
   private var message = Multipart()
   private var scratch: [UInt8] = []
+  private var nextKeyCheck = Duration.zero
 
   init(
     _ router: RouterSocket, rules: Membership.Rules, source: (any ExpertSource)?,
-    health: ClusterHealth, logger: Logger
+    health: ClusterHealth, allowList: AllowList?, logger: Logger
   ) {
     self.router = router
     self.source = source
     self.health = health
+    self.allowList = allowList
     self.logger = logger
     membership = Membership(rules)
   }
@@ -43,8 +46,24 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
         membership.lose(loss.worker, reason: loss.reason, suspendedFor: loss.suspension, at: now))
     }
     for worker in health.takeDrains() { perform(membership.drain(worker)) }
+    dismissRevoked(at: now)
     perform(membership.tick(at: now))
-    health.update(membership)
+    health.update(membership) { peers[$0]?.key }
+  }
+
+  /// Whether a worker belongs to the cluster, and `peer` has proved the same key.
+  func isKnown(_ incarnation: Incarnation, withKeyOf peer: RoutingID) -> Bool {
+    membership.member(incarnation) != nil && peers[incarnation]?.key == peer.key
+  }
+
+  /// Parts with workers whose key is not let in any more.
+  private func dismissRevoked(at now: Duration) {
+    guard let allowList, now >= nextKeyCheck else { return }
+    nextKeyCheck = now + .milliseconds(100)
+    for member in membership.members where member.lostReason == nil {
+      guard let key = peers[member.incarnation]?.key, !allowList.contains(key) else { continue }
+      perform(membership.dismiss(member.id, reason: "its key was revoked", at: now))
+    }
   }
 
   /// Tells every worker that this cluster ends.
@@ -138,7 +157,8 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
 
   private func serve(_ request: ChunkRequest, _ incarnation: Incarnation, _ sender: RoutingID) {
     guard let source, let geometry = membership.rules.geometry,
-      let member = membership.member(incarnation), member.units.contains(request.unit)
+      let member = membership.member(incarnation), member.units.contains(request.unit),
+      isKnown(incarnation, withKeyOf: sender)
     else {
       let text = "layer \(request.unit.layer), group \(request.unit.group) was not assigned"
       return send(.refusal(Refusal(.load, text)), incarnation, sender)

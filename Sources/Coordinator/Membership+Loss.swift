@@ -34,6 +34,18 @@ extension Membership {
     return lose(index, reason: reason, at: time)
   }
 
+  /// Parts with a worker that may not belong to the cluster any more.
+  package mutating func dismiss(
+    _ worker: WorkerID, reason: String, at time: Duration
+  ) -> [Action] {
+    guard let index = members.firstIndex(where: { $0.id == worker && $0.lostReason == nil }) else {
+      return []
+    }
+    let farewell = Refusal(.malformed, "\(members[index].label) was dismissed: \(reason)")
+    return [.send(.refusal(farewell), to: members[index].incarnation)]
+      + lose(index, reason: reason, at: time)
+  }
+
   private mutating func lose(_ index: Int, reason: String, at time: Duration) -> [Action] {
     let member = members[index]
     let note = Action.note("Lost \(member.label): \(reason)")

@@ -119,7 +119,7 @@ extension RemoteExperts {
       forget(index)
     }
     for worker in roster.workers where !links.contains(where: { $0.id == worker.id }) {
-      if let peer = attached[worker.incarnation] {
+      if let peer = attached[worker.incarnation], peer.key == worker.key {
         add(WorkerLink(worker, peer: peer))
       } else {
         isWaitingForAttachment = true

@@ -5,19 +5,51 @@ import CZeroMQ
 /// One thread at a time may use it; hand it over only across a lock or a thread start.
 public final class DealerSocket: @unchecked Sendable {  // see above
   private let socket: Socket
+  private let watch: HandshakeWatch?
 
   /// Connects to `endpoint` in the background, under the name `routingID`.
+  ///
+  /// - Parameters:
+  ///   - context: Moves the bytes.
+  ///   - endpoint: Where a router listens.
+  ///   - routingID: What that router calls this socket.
+  ///   - options: Limits and keys.
+  ///   - watchesHandshake: Whether `handshakeFailure` shall tell how handshakes went.
+  /// - Throws: `TransportError` when the endpoint is none.
   public init(
     _ context: TransportContext, connect endpoint: String, as routingID: RoutingID,
-    _ options: SocketOptions
+    _ options: SocketOptions, watchesHandshake: Bool = false
   ) throws(TransportError) {
     socket = try Socket(context, type: ZMQ_DEALER, options, endpoint: endpoint)
     try socket.set(ZMQ_ROUTING_ID, bytes: routingID.bytes)
+    watch = watchesHandshake ? try socket.watchHandshakes() : nil
     try socket.connect()
+  }
+
+  /// How a handshake went that was not asked for yet; nil when there is none.
+  func handshake() -> HandshakeWatch.Outcome? { watch?.next() }
+
+  /// Why the last handshake failed; nil when it did not, or none was since the last call.
+  ///
+  /// After a refusal the library does not connect again by itself: that needs a new socket.
+  public func handshakeFailure() -> HandshakeFailure? {
+    var failure: HandshakeFailure?
+    while let outcome = handshake() {
+      switch outcome {
+      case .succeeded: failure = nil
+      case .failed(let reason): failure = reason
+      }
+    }
+    return failure
   }
 
   /// The endpoint that it connects to.
   public var endpoint: String { socket.name }
+
+  /// The number that an option of the library has now.
+  package func value<Value: FixedWidthInteger>(of option: Int32, as type: Value.Type) -> Value? {
+    socket.value(of: option, as: type)
+  }
 
   /// Waits up to `timeout` for a message; false when none came.
   ///

@@ -1,4 +1,5 @@
 import CZeroMQ
+import Foundation
 
 /// The frames of one message, reusable for sending and receiving.
 ///
@@ -106,6 +107,24 @@ public struct Multipart: ~Copyable, @unchecked Sendable {  // `frames` is never 
     }
     frameCount = 1
     return true
+  }
+
+  /// The key that the sender of the first frame proved to have; nil without one.
+  var senderKey: PublicKey? {
+    guard frameCount > 0, let text = unsafe zmq_msg_gets(frames, "User-Id") else { return nil }
+    return unsafe PublicKey(userID: text)
+  }
+
+  /// Ends the connection that the first frame came by.
+  ///
+  /// The library cannot end one of a router's connections, so this shuts the kernel's down. The
+  /// descriptor may have a new owner by now: it has to be a connection to the same address.
+  func cutConnection() {
+    guard frameCount > 0, let address = unsafe zmq_msg_gets(frames, "Peer-Address") else { return }
+    let descriptor = unsafe zmq_msg_get(frames, ZMQ_SRCFD)
+    guard descriptor >= 0, unsafe PeerAddress.text(of: descriptor) == String(cString: address)
+    else { return }
+    shutdown(descriptor, Int32(SHUT_RDWR))
   }
 
   /// Whether more frames of the same message follow the last that was received.

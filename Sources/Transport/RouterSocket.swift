@@ -5,15 +5,19 @@ import CZeroMQ
 /// One thread at a time may use it; hand it over only across a lock or a thread start.
 public final class RouterSocket: @unchecked Sendable {  // see above
   private let socket: Socket
+  private let allowList: AllowList?
   private var peer = Multipart()
   /// Messages dropped because no peer of ours sends such: foreign routing ids, too many frames.
   public private(set) var foreignMessageCount = 0
+  /// Messages dropped because their sender's key is not let in any more.
+  public private(set) var revokedMessageCount = 0
 
   /// Listens on `endpoint`, for example `tcp://127.0.0.1:*` for any free port.
   public init(
     _ context: TransportContext, bind endpoint: String, _ options: SocketOptions
   ) throws(TransportError) {
     socket = try Socket(context, type: ZMQ_ROUTER, options, endpoint: endpoint)
+    allowList = options.security.allowList
     try socket.set(ZMQ_ROUTER_MANDATORY, Int32(1))
     try socket.bind()
   }
@@ -24,28 +28,46 @@ public final class RouterSocket: @unchecked Sendable {  // see above
   /// The TCP port that was chosen.
   public var port: Int? { endpoint.split(separator: ":").last.flatMap { Int($0) } }
 
+  /// The number that an option of the library has now.
+  package func value<Value: FixedWidthInteger>(of option: Int32, as type: Value.Type) -> Value? {
+    socket.value(of: option, as: type)
+  }
+
   /// Waits up to `timeout` for a message and returns who sent it; nil when none came.
   ///
-  /// Messages that no conclave process sends are dropped and counted, and also give nil.
+  /// Messages that no conclave process sends are dropped and counted, their connection ends, and
+  /// they also give nil.
   public func receive(
     _ message: inout Multipart, timeout: Duration
   ) throws(TransportError) -> RoutingID? {
     try socket.setReceiveTimeout(timeout)
     guard try peer.receiveFirst(from: socket) else { return nil }
-    let sender = RoutingID(peer.frame(0))
-    guard peer.moreFollows else {
-      foreignMessageCount += 1
-      return nil
-    }
+    let sender = RoutingID(peer.frame(0), key: allowList == nil ? nil : peer.senderKey)
+    guard peer.moreFollows else { return dropForeign() }
     do throws(TransportError) {
       try message.receive(from: socket)
     } catch {
       guard error.kind == .tooManyFrames else { throw error }
-      foreignMessageCount += 1
-      return nil
+      return dropForeign()
     }
-    if sender == nil { foreignMessageCount += 1 }
-    return sender
+    guard let sender else { return dropForeign() }
+    return isLetIn(sender) ? sender : nil
+  }
+
+  /// Counts a message that no process of ours sends, and ends the connection that it came by.
+  private func dropForeign() -> RoutingID? {
+    foreignMessageCount += 1
+    peer.cutConnection()
+    return nil
+  }
+
+  /// Whether the sender may still speak; if not, its connection ends.
+  private func isLetIn(_ sender: RoutingID) -> Bool {
+    guard let allowList else { return true }
+    if let key = sender.key, allowList.contains(key) { return true }
+    revokedMessageCount += 1
+    peer.cutConnection()
+    return false
   }
 
   /// Sends to one dealer without waiting; `message` is empty afterwards.

@@ -1,7 +1,12 @@
-/// The name of a dealer at a router: 16 bytes that the dealer draws at random for each connection.
+/// The name of a dealer at a router: 16 bytes that the dealer draws at random for each connection,
+/// and the key that the connection proved to have.
+///
+/// Two ids are equal only if both are: a peer with another key cannot speak for the first.
 public struct RoutingID: Hashable, Sendable, CustomStringConvertible {
   private let high: UInt64
   private let low: UInt64
+  /// The sender's key; nil between sockets without keys.
+  public private(set) var key: PublicKey?
 
   /// Bytes of a routing id.
   public static let byteCount = 16
@@ -17,14 +22,21 @@ public struct RoutingID: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The id with these bytes; nil unless there are 16.
-  init?(_ bytes: RawSpan) {
+  init?(_ bytes: RawSpan, key: PublicKey?) {
     guard bytes.byteCount == Self.byteCount else { return nil }
+    self.key = key
     (high, low) = unsafe bytes.withUnsafeBytes { bytes in
       unsafe (
         UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)),
         UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
       )
     }
+  }
+
+  /// The key is left out: few ids differ in nothing else.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(high)
+    hasher.combine(low)
   }
 
   /// Lends the bytes.

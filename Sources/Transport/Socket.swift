@@ -23,6 +23,7 @@ final class Socket {
     self.context = context
     name = endpoint
     try set(options)
+    try set(options.security)
     if endpoint.contains("[") { try set(ZMQ_IPV6, Int32(1)) }
   }
 
@@ -60,6 +61,13 @@ final class Socket {
     }
   }
 
+  /// The number that an option has now.
+  func value<Value: FixedWidthInteger>(of option: Int32, as type: Value.Type) -> Value? {
+    var value: Value = 0
+    var size = MemoryLayout<Value>.size
+    return unsafe zmq_getsockopt(handle, option, &value, &size) == 0 ? value : nil
+  }
+
   func bind() throws(TransportError) {
     guard unsafe zmq_bind(handle, name) == 0 else { throw TransportError(.bind, name) }
     var text = [UInt8](repeating: 0, count: 256)
@@ -72,6 +80,11 @@ final class Socket {
 
   func connect() throws(TransportError) {
     guard unsafe zmq_connect(handle, name) == 0 else { throw TransportError(.connect, name) }
+  }
+
+  /// Begins to watch how handshakes go.
+  func watchHandshakes() throws(TransportError) -> HandshakeWatch {
+    unsafe try HandshakeWatch(context, socket: handle)
   }
 
   /// How long `receive` blocks; zero is not at all.

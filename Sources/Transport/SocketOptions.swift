@@ -16,11 +16,20 @@ public struct SocketOptions: Sendable {
   public var retransmitLimit: Duration = .seconds(10)
   /// First and longest pause between two attempts to connect.
   public var reconnectPause: ClosedRange<Duration> = .milliseconds(50) ... .seconds(1)
+  /// Who is let in, or whom to trust.
+  public var security = SocketSecurity.none
 
   /// Limits with the given frame size and queue length, and the usual times.
   public init(maxFrameByteCount: Int64, highWaterMark: Int32) {
     self.maxFrameByteCount = maxFrameByteCount
     self.highWaterMark = highWaterMark
+  }
+
+  /// The same limits with keys.
+  public func secured(by security: SocketSecurity) -> SocketOptions {
+    var options = self
+    options.security = security
+    return options
   }
 
   /// For control sockets: frames up to a 4 MiB chunk of weights.

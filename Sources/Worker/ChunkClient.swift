@@ -32,10 +32,12 @@ final class ChunkClient: ExpertSource {
   private let isStopped: @Sendable () -> Bool
 
   init(
-    _ context: TransportContext, endpoint: String, incarnation: Incarnation, epoch: Epoch,
-    timeout: Duration, isStopped: @escaping @Sendable () -> Bool
+    _ context: TransportContext, endpoint: String, security: SocketSecurity,
+    incarnation: Incarnation, epoch: Epoch, timeout: Duration,
+    isStopped: @escaping @Sendable () -> Bool
   ) throws {
-    let dealer = try DealerSocket(context, connect: endpoint, as: .random(), .control)
+    let dealer = try DealerSocket(
+      context, connect: endpoint, as: .random(), .control.secured(by: security))
     link = Mutex(Link(dealer: dealer))
     self.incarnation = incarnation
     self.epoch = epoch

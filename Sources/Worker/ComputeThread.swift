@@ -18,6 +18,7 @@ final class ComputeThread: Sendable {
     let epoch: Epoch
     let model: ModelDigest
     let endpoint: String
+    let security: SocketSecurity
   }
 
   /// Where the bytes of experts come from.
@@ -187,8 +188,8 @@ final class ComputeThread: Sendable {
       return catalog
     case .transfer(let endpoint, let timeout):
       return try ChunkClient(
-        context, endpoint: endpoint, incarnation: work.incarnation, epoch: work.epoch,
-        timeout: timeout, isStopped: { [flag] in flag.isRaised })
+        context, endpoint: endpoint, security: work.security, incarnation: work.incarnation,
+        epoch: work.epoch, timeout: timeout, isStopped: { [flag] in flag.isRaised })
     }
   }
 }

@@ -21,7 +21,7 @@ struct DataServer: ~Copyable {
   ) throws {
     self.work = work
     dealer = try DealerSocket(
-      context, connect: work.endpoint, as: .random(), .data())
+      context, connect: work.endpoint, as: .random(), .data().secured(by: work.security))
     if let bank { runner = DispatchRunner(bank: bank, kernels: kernels) }
   }
 

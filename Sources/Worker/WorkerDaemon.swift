@@ -42,13 +42,17 @@ public final class WorkerDaemon: Sendable {
   /// with the experts still in memory.
   /// - Throws: `WorkerError.refused` when this worker cannot be part of that cluster.
   public func run() throws {
+    try options.security.check(options.join)
     if options.endsWithStandardInput { ParentWatch.start { [self] in stop() } }
     let bandwidth = options.measuresBandwidth ? MemoryBandwidth.measure() : 0
     let context = try TransportContext()
     let held = HeldExperts()
+    var attempt = 0
     while !isEnding {
+      let security = try options.security.socketSecurity(attempt: attempt)
+      attempt += 1
       let session = try WorkerSession(
-        context, options, held: held, memoryBandwidth: bandwidth
+        context, options, security, held: held, memoryBandwidth: bandwidth
       ) { [self] in
         wish.load(ordering: .relaxed)
       }

@@ -1,6 +1,7 @@
 public import Kernels
 public import Logging
 public import ModelFiles
+public import Transport
 import Foundation
 import Telemetry
 
@@ -8,6 +9,8 @@ import Telemetry
 public struct WorkerOptions: Sendable {
   /// The coordinator's control endpoint, as in `tcp://192.168.1.10:7171`.
   public var join: String
+  /// What this worker proves, and whom it trusts.
+  public var security = WorkerSecurity.thisMachine
   /// What logs call this worker.
   public var name: String
   /// Bytes of experts that may be resident.
@@ -28,6 +31,10 @@ public struct WorkerOptions: Sendable {
   public var retryPause: Duration = .seconds(2)
   /// How long a worker that is asked to go waits for others to take over what it holds.
   public var drainTimeout: Duration = .seconds(20)
+  /// Called about once a second, as long as no unit of work takes longer than `stuckLimit`.
+  public var onProgress: (@Sendable () -> Void)?
+  /// Time for one expert group or dispatch after which the compute thread counts as stuck.
+  public var stuckLimit: Duration = .seconds(120)
   /// Where lines for people go.
   public var logger: Logger
 
@@ -44,6 +51,56 @@ public struct WorkerOptions: Sendable {
     self.model = model
     self.software = software
     self.logger = logger
+  }
+}
+
+/// What a worker proves to its coordinator, and which coordinator it trusts.
+public enum WorkerSecurity: Sendable {
+  /// Nothing and any, at an address of this machine; others are refused.
+  case thisMachine
+  /// The pair is this worker's; the coordinator has to prove one of the trusted keys.
+  case keys(KeyPair, trusted: AllowList)
+  /// Nothing and any, at any address.
+  case insecure
+
+  /// What the sockets need; successive attempts to connect try one trusted key after another.
+  func socketSecurity(attempt: Int) throws(WorkerError) -> SocketSecurity {
+    guard case .keys(let pair, let trusted) = self else { return .none }
+    trusted.refresh()
+    let keys = trusted.keys.sorted { "\($0)" < "\($1)" }
+    guard !keys.isEmpty else {
+      throw .options("no coordinator is trusted; give its public key as --coordinator-key")
+    }
+    return .client(pair, server: keys[attempt % keys.count])
+  }
+
+  /// Fails when this worker would give its work to whoever answers at an address.
+  func check(_ endpoint: String) throws(WorkerError) {
+    guard case .thisMachine = self, endpoint.contains("://"), !Loopback.contains(endpoint) else {
+      return
+    }
+    throw .options(
+      "\(endpoint) is another machine, and there is no key to know it by; pass --cluster-key and"
+        + " --coordinator-key (`conclave keys --help` says how), or --insecure-cluster if that is"
+        + " meant")
+  }
+
+  /// Why nothing can be agreed on with the coordinator at an address, and what to do.
+  func explanation(of failure: HandshakeFailure, at endpoint: String) -> String {
+    switch (failure, self) {
+    case (.keyRefused, .keys(let pair, _)):
+      "the coordinator at \(endpoint) does not let this worker's key in; there, run `conclave keys"
+        + " allow \(pair.publicKey) --name NAME --file FILE`"
+    case (.otherProtocol, .keys):
+      "what listens at \(endpoint) does not use keys, or is no coordinator; start it with"
+        + " --cluster-key and --allow-workers"
+    case (_, .keys):
+      "the coordinator at \(endpoint) hung up; if that goes on, it has another key than"
+        + " --coordinator-key says"
+    case (_, .thisMachine), (_, .insecure):
+      "the coordinator at \(endpoint) wants keys, or is no coordinator; pass --cluster-key and"
+        + " --coordinator-key"
+    }
   }
 }
 

@@ -15,6 +15,7 @@ final class WorkerSession {
   }
 
   private let options: WorkerOptions
+  private let security: SocketSecurity
   private let held: HeldExperts
   private let context: TransportContext
   private let wish: @Sendable () -> WorkerDaemon.Wish
@@ -33,12 +34,14 @@ final class WorkerSession {
   private var lastHeard = MonotonicTime.now
   private var nextReport = MonotonicTime.now
   private var nextNote = MonotonicTime.now + .seconds(1)
+  private var nextSign = MonotonicTime.now
 
   init(
-    _ context: TransportContext, _ options: WorkerOptions, held: HeldExperts,
-    memoryBandwidth: Int, wish: @escaping @Sendable () -> WorkerDaemon.Wish
+    _ context: TransportContext, _ options: WorkerOptions, _ security: SocketSecurity,
+    held: HeldExperts, memoryBandwidth: Int, wish: @escaping @Sendable () -> WorkerDaemon.Wish
   ) throws {
     self.options = options
+    self.security = security
     self.held = held
     self.context = context
     self.wish = wish
@@ -47,7 +50,9 @@ final class WorkerSession {
       cores: options.cores, instructionSet: options.kernels.variant.rawValue,
       memoryBandwidth: memoryBandwidth, numericsProfile: options.kernels.numericsProfile,
       modelDigest: options.model?.digest, software: options.software)
-    dealer = try DealerSocket(context, connect: options.join, as: .random(), .control)
+    dealer = try DealerSocket(
+      context, connect: options.join, as: .random(), .control.secured(by: security),
+      watchesHandshake: true)
   }
 
   /// Runs until the session ends.
@@ -57,11 +62,12 @@ final class WorkerSession {
     defer { compute?.stop() }
     while wish() != .stop {
       if wish() == .drain, isDrained() { return .exit }
+      giveSign()
       try report()
       if try dealer.receive(&message, timeout: .milliseconds(20)) {
         if let outcome = try receive() { return outcome }
       }
-      if let outcome = checkSilence() { return outcome }
+      if let outcome = checkHandshake() ?? checkSilence() { return outcome }
       if let outcome = try checkCompute() { return outcome }
     }
     return .exit
@@ -179,7 +185,8 @@ final class WorkerSession {
     self.epoch = epoch
     let work = ComputeThread.Work(
       geometry: welcome.geometry, units: assignment.units, incarnation: incarnation, epoch: epoch,
-      model: welcome.modelDigest, endpoint: dataEndpoint(port: welcome.dataPort))
+      model: welcome.modelDigest, endpoint: dataEndpoint(port: welcome.dataPort),
+      security: security)
     let source = try self.source(for: assignment, welcome)
     options.logger.notice(
       "To hold \(assignment.units.count) expert groups\(origin(assignment.origin))")
@@ -214,6 +221,23 @@ final class WorkerSession {
   }
 
   // MARK: - Watching
+
+  /// Tells whoever watches this process that it gets on.
+  private func giveSign() {
+    let now = MonotonicTime.now
+    guard let onProgress = options.onProgress, now >= nextSign else { return }
+    nextSign = now + .seconds(1)
+    let busy = Duration.nanoseconds(Int64(clamping: status.progress.busyNanoseconds))
+    if busy < options.stuckLimit { onProgress() }
+  }
+
+  /// After a refused handshake the socket is of no use: another one tries again, with the next key.
+  private func checkHandshake() -> Outcome? {
+    guard let failure = dealer.handshakeFailure(), welcome == nil else { return nil }
+    options.logger.warning(
+      "\(options.security.explanation(of: failure, at: options.join))")
+    return .rejoin(after: options.retryPause)
+  }
 
   private func checkSilence() -> Outcome? {
     guard let welcome else { return nil }

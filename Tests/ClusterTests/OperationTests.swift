@@ -206,6 +206,30 @@ extension ClusterTests {
       #expect(server.process.wait(limit: .seconds(20)).status == 0)
     }
 
+    @Test func `a worker that is watched gives signs of life, with and without a coordinator`()
+      throws
+    {
+      defer { try? FileManager.default.removeItem(at: folder) }
+      let script = """
+        import socket, sys
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.bind(sys.argv[1]); s.settimeout(60)
+        print("bound", flush=True)
+        for i in range(2): print(s.recv(4096).decode(), flush=True)
+        """
+      let listener = try ChildProcess(
+        "/usr/bin/env", ["python3", "-c", script, path("notify")])
+      try #require(
+        ChildProcess.waits(upTo: .seconds(20)) { listener.outputSoFar.contains("bound") })
+      let worker = try ConclaveCommand.start(
+        ["worker", "--join", "tcp://127.0.0.1:1", "--threads", "1"],
+        environment: ["NOTIFY_SOCKET": path("notify"), "WATCHDOG_USEC": "180000000"])
+      let told = listener.wait(limit: .seconds(60)).text
+      worker.signal(SIGTERM)
+      #expect(told.ranges(of: "WATCHDOG=1").count == 2, "\(told)")
+      #expect(worker.wait(limit: .seconds(20)).status == 0)
+    }
+
     @Test func `a service manager is told`() throws {
       defer { try? FileManager.default.removeItem(at: folder) }
       let script = """

@@ -1,5 +1,6 @@
 import CZeroMQ
 import Foundation
+import Glibc
 import Transport
 
 /// A ZeroMQ dealer without our limits, with a routing id that the library chooses.
@@ -45,7 +46,34 @@ final class RawConnection {
 
   deinit { close(descriptor) }
 
-  func send(_ bytes: [UInt8]) { unsafe _ = write(descriptor, bytes, bytes.count) }
+  /// Sends what the other end takes; it may have hung up.
+  func send(_ bytes: [UInt8]) {
+    unsafe _ = Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+  }
+
+  /// Whether the other end hangs up within a time; what it sends is thrown away.
+  func isClosed(within limit: Duration) -> Bool {
+    let end = ContinuousClock.now + limit
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while ContinuousClock.now < end {
+      let count = unsafe recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+      if count == 0 || (count < 0 && errno == ECONNRESET) { return true }
+      if count < 0 { usleep(2_000) }
+    }
+    return false
+  }
+
+  /// The beginning of a connection by ZMTP 3.0: signature, version, mechanism.
+  static func greeting(_ mechanism: String, major: UInt8 = 3) -> [UInt8] {
+    var bytes: [UInt8] = [0xFF, 0, 0, 0, 0, 0, 0, 0, 1, 0x7F, major, 0]
+    bytes += Array(mechanism.utf8) + [UInt8](repeating: 0, count: 20 - mechanism.utf8.count)
+    return bytes + [UInt8](repeating: 0, count: 32)
+  }
+
+  /// The rest of the handshake of a peer without keys.
+  static let ready: [UInt8] =
+    [4, 28, 5] + Array("READY".utf8) + [11] + Array("Socket-Type".utf8) + [0, 0, 0, 6]
+    + Array("DEALER".utf8)
 }
 
 extension Multipart {

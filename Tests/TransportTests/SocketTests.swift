@@ -107,7 +107,8 @@ import Transport
     try raw.send(frames: 50)
     try raw.send(frames: 1)
     for _ in 0..<10 { _ = try router.receive(&message, timeout: .milliseconds(20)) }
-    #expect(router.foreignMessageCount == 2)
+    // The first ends the connection, perhaps before the second has come.
+    #expect((1...2).contains(router.foreignMessageCount))
     try send([[4]], from: dealer)
     #expect(try receive(&message) != nil)
     #expect(message.byte(0, of: 0) == 4)

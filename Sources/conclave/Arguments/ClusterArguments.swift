@@ -59,6 +59,8 @@ struct ClusterArguments: ParsableArguments {
       "Seconds that requests wait for experts whose workers are lost.", valueName: "seconds"))
   var recoveryTimeout = 60.0
 
+  @OptionGroup var keys: ClusterKeyArguments
+
   static let maximumCount = 256
 
   mutating func validate() throws {
@@ -81,6 +83,7 @@ struct ClusterArguments: ParsableArguments {
       throw ValidationError("--data-port needs --listen, and must be from 1 to 65535")
     }
     if let listen { try Address.validate(listen, option: "--listen") }
+    try keys.check(listen: listen)
     guard (1...16).contains(replicas) else {
       throw ValidationError("--replicas must be from 1 to 16, not \(replicas)")
     }

@@ -1,133 +1,120 @@
 import ArgumentParser
 import Foundation
-import Serving
+import Transport
 
-/// Keys of the HTTP API.
+/// Keys of machines, and those of the HTTP API.
 struct KeysCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keys", abstract: "Makes, lists and revokes keys.",
-    subcommands: [APIKeys.self])
-
-  /// The keys that clients of the HTTP API send.
-  struct APIKeys: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      commandName: "api", abstract: "The keys of `conclave serve --keys FILE`.",
-      discussion: """
-        The file has a line for each key, with its SHA-256 instead of the key itself. A running \
-        server takes changes over within a second.
-        """,
-      subcommands: [New.self, List.self, Revoke.self])
-  }
-
-  /// The file that all three work on.
-  struct FileArgument: ParsableArguments {
-    @Option(help: ArgumentHelp("The file of keys.", valueName: "file"))
-    var file: String
-  }
+    discussion: """
+      Machines of a cluster know each other by key pairs. Each makes its own, which never leaves it, \
+      and prints the public half, which is no secret:
+        coordinator$ conclave keys new coordinator.key
+        worker$      conclave keys new worker.key
+      The coordinator lets the worker in, and the worker trusts the coordinator:
+        coordinator$ conclave keys allow WORKER_PUBLIC_KEY --name rack1 --file workers.allow
+        coordinator$ conclave serve model.gguf --listen tcp://192.168.1.10:7400 --expect 1 \\
+                       --cluster-key coordinator.key --allow-workers workers.allow
+        worker$      conclave worker --join tcp://192.168.1.10:7400 \\
+                       --cluster-key worker.key --coordinator-key COORDINATOR_PUBLIC_KEY
+      Running processes take over changes of such lists within a second.
+      """,
+    subcommands: [New.self, Show.self, Allow.self, Revoke.self, List.self, APIKeys.self])
 
   struct New: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Makes a key and prints it: this once only.")
+      abstract: "Makes this machine's key pair, and prints the public half.")
 
-    @Argument(help: "Whose key it is; logs and metrics use this name.")
-    var name: String
-
-    @OptionGroup var fileArgument: FileArgument
-
-    @Option(
-      name: .customLong("requests-per-minute"),
-      help: ArgumentHelp("(default: without limit)", valueName: "count"))
-    var requestsPerMinute: Int?
-
-    @Option(
-      name: .customLong("tokens-per-minute"),
-      help: ArgumentHelp(
-        "Tokens of prompts and answers. (default: without limit)", valueName: "count"))
-    var tokensPerMinute: Int?
-
-    @Option(
-      name: .customLong("tokens-per-day"),
-      help: ArgumentHelp(
-        "Tokens of prompts and answers. (default: without limit)", valueName: "count"))
-    var tokensPerDay: Int?
-
-    @Option(help: ArgumentHelp("Whose requests run first when not all can.", valueName: "priority"))
-    var priority = APIKey.Priority.normal
-
-    mutating func validate() throws {
-      let limits = [requestsPerMinute, tokensPerMinute, tokensPerDay]
-      guard limits.allSatisfy({ (1...1_000_000_000_000).contains($0 ?? 1) }) else {
-        throw ValidationError("a limit must be 1 or more")
-      }
-    }
+    @Argument(help: "The file to make; it stays on this machine.")
+    var file: String
 
     func run() throws {
-      let path = fileArgument.file
-      let exists = FileManager.default.fileExists(atPath: path)
-      var file = exists ? try KeyFile(reading: path) : KeyFile(new: path)
-      let secret = APISecret.random()
-      var key = try APIKey(name: name, digest: secret.digest)
-      key.created = Date.now.formatted(.iso8601.year().month().day())
-      key.limits.requestsPerMinute = requestsPerMinute
-      key.limits.tokensPerMinute = tokensPerMinute
-      key.limits.tokensPerDay = tokensPerDay
-      key.limits.priority = priority
-      try file.add(key)
-      try file.write()
-      try Output.line(secret.text)
-      Terminal.note("this is the only time that the key of \(name) is shown")
+      let pair = try KeyPair.random()
+      try KeyPairFile.write(pair, to: file)
+      try Output.line("\(pair.publicKey)")
+      Terminal.note("\(file) stays on this machine; give the public key above to the others")
     }
   }
 
-  struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists the keys and their limits.")
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Prints the public half of a key pair.")
 
-    @OptionGroup var fileArgument: FileArgument
+    @Argument(help: "A file that `conclave keys new` made.")
+    var file: String
 
-    @Flag(help: "Print one JSON object.")
-    var json = false
+    func run() throws { try Output.line("\(KeyPairFile.read(file).publicKey)") }
+  }
+
+  /// The file that the other commands work on.
+  struct ListArgument: ParsableArguments {
+    @Option(
+      help: ArgumentHelp(
+        "The list of public keys: of workers for a coordinator, of coordinators for a worker.",
+        valueName: "file"))
+    var file: String
+  }
+
+  struct Allow: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Adds a public key to a list.")
+
+    @Argument(help: "The public key that `conclave keys new` printed.")
+    var key: String
+
+    @Option(help: "What lists and logs call its owner.")
+    var name: String
+
+    @OptionGroup var list: ListArgument
 
     func run() throws {
-      let keys = try KeyFile(reading: fileArgument.file).keys
-      if json { return try Output.json(["keys": .array(keys.map(Self.json))]) }
-      var table = Table(
-        ["name", "made", "requests/min", "tokens/min", "tokens/day", "priority"],
-        rightAligned: [2, 3, 4])
-      for key in keys {
-        let limits = [
-          key.limits.requestsPerMinute, key.limits.tokensPerMinute, key.limits.tokensPerDay,
-        ].map { $0.map(String.init) ?? "–" }
-        table.add([key.name, key.created ?? "–"] + limits + [key.limits.priority.rawValue])
-      }
-      for line in table.lines(style: .results) { try Output.line(line) }
-    }
-
-    private static func json(_ key: APIKey) -> JSONText {
-      func limit(_ value: Int?) -> JSONText { value.map { .integer($0) } ?? .null }
-      return .object([
-        ("name", .string(key.name)), ("created", key.created.map { .string($0) } ?? .null),
-        ("requestsPerMinute", limit(key.limits.requestsPerMinute)),
-        ("tokensPerMinute", limit(key.limits.tokensPerMinute)),
-        ("tokensPerDay", limit(key.limits.tokensPerDay)),
-        ("priority", .string(key.limits.priority.rawValue)),
-      ])
+      let exists = AllowListFile.exists(list.file)
+      var file = exists ? try AllowListFile(reading: list.file) : AllowListFile(new: list.file)
+      let today = Date.now.formatted(.iso8601.year().month().day())
+      try file.add(.init(key: PublicKey(key), name: name, added: today))
+      try file.write()
+      let count = file.entries.count
+      Terminal.note("\(name) is let in by \(list.file): \(count == 1 ? "1 key" : "\(count) keys")")
     }
   }
 
   struct Revoke: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Takes a key out of the file; it stops working within a second.")
+      abstract: "Takes a key out of a list; its owner is parted with within a second.")
 
-    @Argument(help: "Whose key to revoke.")
+    @Argument(help: "The name, or the public key.")
     var name: String
 
-    @OptionGroup var fileArgument: FileArgument
+    @OptionGroup var list: ListArgument
 
     func run() throws {
-      var file = try KeyFile(reading: fileArgument.file)
-      try file.remove(named: name)
+      var file = try AllowListFile(reading: list.file)
+      let entry = try file.remove(name)
       try file.write()
-      Terminal.note("the key of \(name) is revoked")
+      Terminal.note("the key of \(entry.name) is revoked")
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Shows a list of public keys.")
+
+    @OptionGroup var list: ListArgument
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+      let entries = try AllowListFile(reading: list.file).entries
+      if json { return try Output.json(["keys": .array(entries.map(Self.json))]) }
+      var table = Table(["name", "added", "public key"], rightAligned: [])
+      for entry in entries { table.add([entry.name, entry.added ?? "–", "\(entry.key)"]) }
+      for line in table.lines(style: .results) { try Output.line(line) }
+    }
+
+    private static func json(_ entry: AllowListFile.Entry) -> JSONText {
+      .object([
+        ("name", .string(entry.name)), ("added", entry.added.map { .string($0) } ?? .null),
+        ("publicKey", .string("\(entry.key)")),
+      ])
     }
   }
 }

@@ -22,7 +22,9 @@ struct Serve: AsyncParsableCommand {
         conclave keys api new alice --file keys --requests-per-minute 60
         conclave serve model.gguf --http 0.0.0.0:8443 --keys keys \\
           --tls-certificate chain.pem --tls-key key.pem \\
-          --listen tcp://0.0.0.0:7400 --expect 4
+          --listen tcp://0.0.0.0:7400 --expect 3 \\
+          --cluster-key coordinator.key --allow-workers workers.allow
+      `conclave keys --help` shows how machines get their keys.
 
       Any OpenAI client works with the base URL http://HOST:PORT/v1. /health tells whether the \
       process lives, /metrics is for Prometheus, / is a chat and a live view of the cluster. \

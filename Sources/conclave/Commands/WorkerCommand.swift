@@ -12,7 +12,8 @@ struct WorkerCommand: ParsableCommand {
     discussion: """
       A worker needs no copy of the model: without --model it receives its experts from the \
       coordinator. It ends when the coordinator ends the cluster; SIGTERM and Ctrl-C first let \
-      others take over what it holds, a second one ends it at once.
+      others take over what it holds, a second one ends it at once. To join another machine it needs \
+      keys: `conclave keys --help` shows the few steps.
       """)
 
   @Option(
@@ -46,6 +47,7 @@ struct WorkerCommand: ParsableCommand {
     help: ArgumentHelp("End when standard input is closed.", visibility: .hidden))
   var endsWithInput = false
 
+  @OptionGroup(title: "Keys") var keyArguments: WorkerKeyArguments
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
   mutating func validate() throws {
@@ -55,7 +57,10 @@ struct WorkerCommand: ParsableCommand {
     guard !json || describe else {
       throw ValidationError("--json needs --describe; what a worker says are lines for people")
     }
-    if let join { try Address.validate(join, option: "--join") }
+    if let join {
+      try Address.validate(join, option: "--join")
+      try keyArguments.check(join: join)
+    }
     if let name, name.isEmpty || name.utf8.count > 128 {
       throw ValidationError("--name must have 1 to 128 bytes")
     }
@@ -64,11 +69,15 @@ struct WorkerCommand: ParsableCommand {
   func run() throws {
     if describe { return try printDescription() }
     guard let join else { return }
+    let logger = Logger.command(endsWithInput ? .critical : .info)
+    let security = try keyArguments.security(logger: logger)  // before a large file is read
     var options = WorkerOptions(
       join: join, memoryBudget: memory?.bytes ?? MachineMemory.forExperts,
       kernels: try computeArguments.makeKernels(), cores: computeArguments.threadCount,
       model: try model.map { try ModelArchive.open($0) },
-      software: Conclave.configuration.version, logger: .command(endsWithInput ? .critical : .info))
+      software: Conclave.configuration.version, logger: logger)
+    options.security = security
+    if ServiceNotice.isWatched { options.onProgress = { ServiceNotice.alive() } }
     options.endsWithStandardInput = endsWithInput
     options.measuresBandwidth = !endsWithInput  // equal machines need no comparing
     if let name { options.name = name }

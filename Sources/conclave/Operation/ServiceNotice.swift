@@ -12,6 +12,12 @@ enum ServiceNotice {
   /// What the process does, for `systemctl status`.
   static func status(_ text: String) { send("STATUS=\(Ending.oneLine(text))") }
 
+  /// Whether the service manager ends a process that does not call `alive` (`WatchdogSec`).
+  static var isWatched: Bool { ProcessInfo.processInfo.environment["WATCHDOG_USEC"] != nil }
+
+  /// The process gets on with its work.
+  static func alive() { send("WATCHDOG=1") }
+
   /// Sends one datagram to the socket in NOTIFY_SOCKET; a name that starts with @ is abstract.
   static func send(_ text: String) {
     guard let path = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"],

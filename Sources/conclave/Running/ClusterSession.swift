@@ -24,6 +24,7 @@ final class ClusterSession {
       options.workersEndWithIt = true
     case .remote(let address, let count):
       options = ClusterOptions(listen: address, expectedWorkers: count, logger: .command(.info))
+      options.security = try arguments.keys.security(logger: options.logger)
     }
     options.maxRows = maxRows
     options.dataPort = arguments.dataPort
