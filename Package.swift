@@ -48,6 +48,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.20.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
@@ -77,6 +78,7 @@ let package = Package(
       "Messages",
       ["CMessages", "CProtobufC", "Experts", "Kernels", "ModelFiles", "Placement", "Tensors"]),
     target("Transport", ["CZeroMQ"]),
+    target("CommandSettings", [.product(name: "Yams", package: "Yams")]),
     target("Telemetry", [.product(name: "Histogram", package: "hdrhistogram-swift")]),
     target("LinkEmulation", ["CLinux", "Telemetry", "Transport"]),
     target("Worker", cluster),
@@ -93,17 +95,17 @@ let package = Package(
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
       ], resources: [.copy("Page")]),
     .executableTarget(
       name: "conclave",
       dependencies: [
-        "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "LinkEmulation", "ModelFiles",
-        "Placement", "Planning", "Serving", "Simulation", "Synthesis", "Telemetry", "Tensors",
-        "Tokenization", "Transport", "Worker", log, nioCore,
+        "CommandSettings", "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels",
+        "LinkEmulation", "ModelFiles", "Placement", "Planning", "Serving", "Simulation",
+        "Synthesis", "Telemetry", "Tensors", "Tokenization", "Transport", "Worker", log, nioCore,
         nioSSL, .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
-        .product(name: "Yams", package: "Yams"),
         lifecycle, .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       resources: [.copy("Resources/conclave-demo-q8_0.gguf")], swiftSettings: swift),
@@ -118,6 +120,16 @@ let package = Package(
       name: "TestSupport", dependencies: ["CAllocations", "ModelFiles", "Tokenization"],
       path: "Tests/TestSupport",
       swiftSettings: swift),
+    .target(
+      name: "FuzzTargets",
+      dependencies: [
+        "CommandSettings", "Constraints", "DeepSeek", "Experts", "Kernels", "Messages",
+        "ModelFiles",
+        "Serving", "Tokenization", "Transport",
+      ],
+      path: "Tests/FuzzTargets", swiftSettings: swift),
+    .testTarget(
+      name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: swift),
     tests("Kernels", ["Tensors"]),
     tests("ModelFiles", ["Tensors"]),
     tests("Synthesis", ["Kernels", "ModelFiles", "Tensors"]),
@@ -151,3 +163,13 @@ let package = Package(
   ],
   cLanguageStandard: .c11
 )
+
+// Fuzzing needs other compiler flags than everything else: `Tests/Fuzz/run` sets this.
+if Context.environment["CONCLAVE_FUZZ"] != nil {
+  package.targets += [
+    .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+    .executableTarget(
+      name: "Fuzz", dependencies: ["CFuzzer", "FuzzTargets"], path: "Tests/Fuzz/Driver",
+      swiftSettings: swift),
+  ]
+}

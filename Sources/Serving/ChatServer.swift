@@ -27,8 +27,8 @@ public struct ChatServer: Sendable {
     public var fingerprint: String?
     /// The most bytes of a request body.
     public var maximumBodyBytes = 4 << 20
-    /// The most open connections.
-    public var maximumConnections = 1024
+    /// How long clients may take, and how many connections they may have.
+    public var connectionLimits = ConnectionLimits()
     /// Whether streams are written to the engine's journal, so that they survive a crash.
     public var keepsJournal = false
     /// Asked by `GET /ready`: whether requests can be answered, and by whom; nil: as `cluster` shows.
@@ -90,18 +90,21 @@ public struct ChatServer: Sendable {
     // The framework's own lines are of no use to an operator unless something is wrong.
     var quiet = logger
     quiet.logLevel = max(logger.logLevel, .warning)
+    let limits = options.connectionLimits
+    let census = ConnectionCensus()
     return Application(
       router: router(),
       server: .http1(
         configuration: .init(
-          additionalChannelHandlers: [ClientWatch()], idleTimeout: .seconds(60),
+          additionalChannelHandlers: [ConnectionGuard(limits, census), ClientWatch()],
+          idleTimeout: TimeAmount(limits.idleTimeout),
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 32 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))
       ).secured(by: options.tls),
       configuration: ApplicationConfiguration(
         address: .hostname(options.host, port: options.port), serverName: "conclave",
         availableConnectionsDelegate: MaximumAvailableConnections(
-          options.maximumConnections, logger: quiet)),
+          limits.maximumConnections, logger: quiet)),
       onServerRunning: { await onRunning($0.localAddress?.port ?? 0) },
       logger: quiet)
   }

@@ -10,6 +10,8 @@ extension ChatServer {
   func addMiddleware(to router: Router<ServingContext>) {
     router.add(middleware: RequestMiddleware(figures: figures, logger: logger))
     router.add(middleware: ErrorMiddleware())
+    router.add(
+      middleware: TargetMiddleware(maximumByteCount: options.connectionLimits.maximumTargetBytes))
     if let names = options.hostNames { router.add(middleware: HostMiddleware(names: names)) }
     if let keys = options.keys {
       router.add(

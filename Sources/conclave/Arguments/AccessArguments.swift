@@ -33,7 +33,18 @@ struct AccessArguments: ParsableArguments {
         + "and as soon as one is given, other names are refused.", valueName: "name"))
   var allowHost: [String] = []
 
+  @Option(
+    name: .customLong("connections-per-address"),
+    help: ArgumentHelp(
+      "Connections that one address may have at once; raise it for a proxy on another machine.",
+      valueName: "count"))
+  var connectionsPerAddress = ConnectionLimits().maximumConnectionsPerAddress
+
   mutating func validate() throws {
+    guard (1...1_000_000).contains(connectionsPerAddress) else {
+      throw ValidationError(
+        "--connections-per-address must be 1 or more, not \(connectionsPerAddress)")
+    }
     guard (tlsCertificate == nil) == (tlsKey == nil) else {
       throw ValidationError("--tls-certificate and --tls-key belong together; give both or none")
     }
@@ -55,6 +66,7 @@ struct AccessArguments: ParsableArguments {
   func apply(
     to options: inout ChatServer.Options, at address: HTTPAddress, logger: Logger
   ) throws {
+    options.connectionLimits.maximumConnectionsPerAddress = connectionsPerAddress
     options.keys = try keys.map { try KeyRing(file: $0, logger: logger) }
     if let tlsCertificate, let tlsKey {
       options.tls = try ServerTLS(certificateFile: tlsCertificate, keyFile: tlsKey)

@@ -1,11 +1,10 @@
 import ArgumentParser
+import CommandSettings
 import Foundation
-import Yams
 
 /// A YAML file with the options of a command: `--config FILE`.
 ///
-/// Every long option is a key, without its dashes; a value is what would follow it, a flag is true or
-/// false, and what is repeatable takes a list. What stands on the command line wins.
+/// What stands on the command line wins.
 struct ConfigurationFile {
   /// The settings of a command that a file can hold.
   struct Settings {
@@ -60,7 +59,12 @@ struct ConfigurationFile {
       throw ValidationError("\(path): the configuration cannot be read")
     }
     let settings = try Settings(of: command)
-    return [arguments[0]] + (try Self.arguments(in: text, path: path, settings)) + rest
+    let file = SettingsFile(isFlag: settings.isFlag, command: settings.command)
+    do throws(SettingsError) {
+      return [arguments[0]] + (try file.arguments(in: text, path: path)) + rest
+    } catch {
+      throw ValidationError(error.description)
+    }
   }
 
   /// Takes `--config FILE` or `--config=FILE` out of the arguments.
@@ -76,90 +80,5 @@ struct ConfigurationFile {
       return arguments[index + 1]
     }
     return nil
-  }
-
-  /// The arguments that a file stands for.
-  static func arguments(in text: String, path: String, _ settings: Settings) throws -> [String] {
-    let root: Node?
-    do {
-      root = try Yams.compose(yaml: text)
-    } catch {
-      throw ValidationError("\(path): this is no YAML: \(error)")
-    }
-    guard let root else { return [] }
-    guard let mapping = root.mapping else {
-      throw ValidationError("\(path), \(line(root)): write settings as `name: value`, one a line")
-    }
-    return try mapping.flatMap { key, value in
-      do throws(Problem) {
-        return try arguments(key, value, settings)
-      } catch {
-        throw ValidationError("\(path), line \(error.line): \(error.text)")
-      }
-    }
-  }
-
-  private struct Problem: Error {
-    let line: Int
-    let text: String
-
-    init(node: Node, text: String) {
-      line = node.mark?.line ?? 1
-      self.text = text
-    }
-  }
-
-  private static func line(_ node: Node) -> String { "line \(node.mark?.line ?? 1)" }
-
-  private static func arguments(
-    _ key: Node, _ value: Node, _ settings: Settings
-  ) throws(Problem) -> [String] {
-    let name = key.scalar?.string ?? ""
-    guard let isFlag = settings.isFlag[name] else {
-      let near = nearest(to: name, in: settings.isFlag.keys.sorted())
-      let advice = near.map { "did you mean \($0)?" } ?? "see `conclave \(settings.command) --help`"
-      throw Problem(
-        node: key, text: "\"\(name)\" is no setting of `conclave \(settings.command)`; \(advice)")
-    }
-    if isFlag {
-      guard let isOn = value.bool else {
-        throw Problem(node: value, text: "\(name) must be true or false")
-      }
-      return isOn ? ["--\(name)"] : []
-    }
-    if let values = value.sequence {
-      var arguments: [String] = []
-      for value in values { arguments.append("--\(name)=\(try text(value, of: name))") }
-      return arguments
-    }
-    return ["--\(name)=\(try text(value, of: name))"]
-  }
-
-  private static func text(_ value: Node, of name: String) throws(Problem) -> String {
-    guard let text = value.scalar?.string, !text.isEmpty else {
-      throw Problem(node: value, text: "\(name) needs one value")
-    }
-    return text
-  }
-
-  /// The name that differs by the fewest letters, if those are few.
-  private static func nearest(to name: String, in names: [String]) -> String? {
-    let best = names.map { ($0, distance(Array(name), Array($0))) }.min { $0.1 < $1.1 }
-    return best.flatMap { $0.1 <= max(2, name.count / 4) ? $0.0 : nil }
-  }
-
-  /// Letters to insert, delete or replace.
-  private static func distance(_ a: [Character], _ b: [Character]) -> Int {
-    var row = Array(0...b.count)
-    for i in a.indices {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for j in b.indices {
-        let next = min(row[j] + 1, row[j + 1] + 1, diagonal + (a[i] == b[j] ? 0 : 1))
-        diagonal = row[j + 1]
-        row[j + 1] = next
-      }
-    }
-    return row[b.count]
   }
 }

@@ -1,0 +1,140 @@
+import Foundation
+import Hummingbird
+import HummingbirdTesting
+import NIOCore
+import Serving
+import Testing
+
+/// Clients that take their time: slow heads, slow bodies, no requests at all, too many connections.
+@Suite(.timeLimit(.minutes(1))) struct ConnectionLimitTests {
+  /// A server whose patience is short.
+  private func impatient() throws -> ChatServer {
+    try server(change: {
+      $0.connectionLimits.headTimeout = .milliseconds(300)
+      $0.connectionLimits.bodyTimeout = .milliseconds(300)
+      $0.connectionLimits.idleTimeout = .milliseconds(300)
+    })
+  }
+
+  /// Sends parts with pauses until the server hangs up; what it had said.
+  private func drip(_ parts: [String], port: Int) async throws -> String {
+    let connection = try await RawConnection(port: port)
+    return try await connection.channel.executeThenClose { inbound, outbound in
+      let sender = Task {
+        for part in parts {
+          try await outbound.write(ByteBuffer(string: part))
+          try await Task.sleep(for: .milliseconds(20))
+        }
+        try await Task.sleep(for: .seconds(600))
+      }
+      defer { sender.cancel() }
+      var text = ""
+      do {
+        for try await part in inbound { text += String(buffer: part) }
+      } catch {}  // closed under our hands
+      return text
+    }
+  }
+
+  @Test func `clients that never finish a request are hung up on, and others are served`()
+    async throws
+  {
+    try await impatient().application().test(.live) { client in
+      let port = try #require(client.port)
+      let head = "POST \(chat) HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n"
+      let slow: [[String]] = [
+        [],
+        ["G"],
+        ["GET /health HTTP/1.1\r\nhost: x\r\n"] + (0..<500).map { "x-\($0): y\r\n" },
+        [head] + (0..<500).map { _ in "{" },
+        [head],
+        ["GET /health HTTP/1.1\r\nhost: x\r\n\r\n", "GET /hea"] + (0..<500).map { _ in "l" },
+        ["GET /health HTTP/1.1\r\nhost: x\r\n\r\n"],
+      ]
+      try await withThrowingTaskGroup(of: (Int, String).self) { tasks in
+        for (index, parts) in slow.enumerated() {
+          for _ in 0..<10 {
+            tasks.addTask { (index, try await drip(parts, port: port)) }
+          }
+        }
+        for _ in 0..<5 {
+          #expect(try await post(chat, hello + "}", to: client).status == 200)
+        }
+        for try await (index, text) in tasks {
+          // Nobody who did not ask was answered, and the one question that was asked was, once.
+          #expect(
+            text.ranges(of: "HTTP/1.1 200").count == (index >= 5 ? 1 : 0), "\(index): \(text)")
+        }
+      }
+      #expect(try await post(chat, hello + "}", to: client).status == 200)
+    }
+  }
+
+  @Test func `requests that are sent ahead are answered one after another`() async throws {
+    try await server().application().test(.live) { client in
+      let port = try #require(client.port)
+      let connection = try await RawConnection(port: port)
+      try await connection.channel.executeThenClose { inbound, outbound in
+        let request = "GET /health HTTP/1.1\r\nhost: x\r\n\r\n"
+        let last = "GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        let all = String(repeating: request, count: 20) + last
+        try await outbound.write(ByteBuffer(string: all))
+        var text = ""
+        for try await part in inbound { text += String(buffer: part) }
+        #expect(text.ranges(of: "HTTP/1.1 200").count == 20)
+        #expect(text.ranges(of: "HTTP/1.1 404").count == 1)
+      }
+    }
+  }
+
+  @Test func `a long path is refused`() async throws {
+    try await server().application().test(.live) { client in
+      let long = "/v1/models?x=" + String(repeating: "y", count: 9_000)
+      let response = try await client.executeRequest(
+        uri: long, method: .get, headers: [:], body: nil)
+      #expect(response.status == .uriTooLong)
+      let fits = "/v1/models?x=" + String(repeating: "y", count: 8_000)
+      let other = try await client.executeRequest(
+        uri: fits, method: .get, headers: [:], body: nil)
+      #expect(other.status == .ok)
+    }
+  }
+
+  @Test func `an address has so many connections, and this machine any number`() {
+    let census = ConnectionCensus()
+    for _ in 0..<3 { #expect(census.enter("192.0.2.1", limit: 3)) }
+    #expect(!census.enter("192.0.2.1", limit: 3))
+    #expect(census.enter("192.0.2.2", limit: 3))
+    census.leave("192.0.2.1")
+    #expect(census.enter("192.0.2.1", limit: 3))
+    for _ in 0..<100 { #expect(census.enter("127.0.0.1", limit: 3)) }
+    for _ in 0..<3 { census.leave("192.0.2.1") }
+    census.leave("192.0.2.2")
+    for _ in 0..<100 { census.leave("127.0.0.1") }
+    #expect(census.addressCount == 0)
+  }
+
+  @Test func `a deadline follows the request, not the answer`() {
+    var progress = ConnectionProgress()
+    #expect(progress.bytesArrived() == .none, "the first head is due from the beginning")
+    #expect(progress.headArrived() == .set(.body))
+    #expect(progress.requestEnded() == .clear)
+    #expect(progress.phase == .answer)
+    #expect(progress.bytesArrived() == .none, "what comes ahead has time")
+    #expect(progress.headArrived() == .set(.body))
+    #expect(!progress.deadlinePassed(), "the server does not read it yet")
+    #expect(progress.answerEnded() == .none)
+    #expect(progress.deadlinePassed())
+    #expect(progress.requestEnded() == .clear)
+    #expect(progress.answerEnded() == .none)
+    #expect(progress.phase == .idle)
+    #expect(progress.bytesArrived() == .set(.head))
+    #expect(progress.deadlinePassed())
+    // An answer that comes before its request has ended.
+    _ = progress.headArrived()
+    #expect(progress.answerEnded() == .none)
+    #expect(progress.phase == .body)
+    #expect(progress.requestEnded() == .clear)
+    #expect(progress.phase == .idle)
+  }
+}
