@@ -123,7 +123,8 @@ let package = Package(
     .target(
       name: "FuzzTargets",
       dependencies: [
-        "CommandSettings", "Constraints", "DeepSeek", "Experts", "Kernels", "Messages",
+        "CommandSettings", "Constraints", "DeepSeek", "Experts", "Kernels", "LinkEmulation",
+        "Messages",
         "ModelFiles",
         "Serving", "Tokenization", "Transport",
       ],

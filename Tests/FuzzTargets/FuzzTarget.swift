@@ -32,6 +32,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   /// API keys.
   case apiKeyFile = "api-key-file"
 
+  /// A script of the link emulator.
+  case linkScript = "link-script"
+
   /// Gives the bytes to the parser.
   public func run(_ bytes: [UInt8]) {
     switch self {
@@ -48,6 +51,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .configurationFile: TextTargets.configurationFile(bytes)
     case .keyFile: TextTargets.keyFile(bytes)
     case .apiKeyFile: TextTargets.apiKeyFile(bytes)
+    case .linkScript: TextTargets.linkScript(bytes)
     }
   }
 

@@ -1,6 +1,7 @@
 import CommandSettings
 import Constraints
 import Foundation
+import LinkEmulation
 import ModelFiles
 import Serving
 import Transport
@@ -42,6 +43,15 @@ enum TextTargets {
     guard let list = try? AllowListFile(parsing: text, path: "workers.allow") else { return }
     mustHold(Set(list.entries.map(\.key)).count == list.entries.count, "a key is there twice")
     mustHold(Set(list.entries.map(\.name)).count == list.entries.count, "a name is there twice")
+  }
+
+  /// What is due is taken, for as long as one looks.
+  static func linkScript(_ bytes: [UInt8]) {
+    guard var script = try? LinkScript(String(decoding: bytes, as: UTF8.self)) else { return }
+    for _ in 0..<20 {
+      guard let time = script.nextTime else { break }
+      mustHold(!script.takeDue(at: time).isEmpty, "what is due was not taken")
+    }
   }
 
   static func apiKeyFile(_ bytes: [UInt8]) {
