@@ -167,10 +167,8 @@ let package = Package(
 
 // Fuzzing needs other compiler flags than everything else: `Tests/Fuzz/run` sets this.
 if Context.environment["CONCLAVE_FUZZ"] != nil {
-  package.targets += [
-    .target(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+  package.targets.append(
     .executableTarget(
-      name: "Fuzz", dependencies: ["CFuzzer", "FuzzTargets"], path: "Tests/Fuzz/Driver",
-      swiftSettings: swift),
-  ]
+      name: "Fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver",
+      swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])]))
 }
