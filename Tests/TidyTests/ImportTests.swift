@@ -61,7 +61,7 @@ import Testing
     "NIOHTTP1": ["conclave"],
     "NIOHTTPTypes": ["Serving"],
     "NIOSSL": ["Serving", "conclave"],
-    "Yams": ["CommandSettings"],
+    "Yams": ["CommandSettings", "conclave"],
     "Logging": ["Coordinator", "Serving", "Worker", "conclave"],
     "ServiceLifecycle": ["Serving", "conclave"],
     "UnixSignals": ["conclave"],
