@@ -27,15 +27,29 @@ class Stream(threading.Thread):
         self.cluster, self.prompt, self.tokens = cluster, prompt, tokens
         self.text, self.times, self.problem, self.accepted = "", [], None, False
         self.begin = time.monotonic()
+        self.last_id, self.next_id, self.resumed = None, None, 0
 
     def run(self):
+        """Sends the request; a stream that breaks is resumed where it broke."""
+        self.attempt()
+        while self.last_id and self.problem and self.problem.startswith("connection"):
+            if self.cluster.is_ending or self.resumed > 100:
+                return
+            time.sleep(0.2)
+            self.resumed += 1
+            self.problem = None
+            self.attempt()
+
+    def attempt(self):
         body = json.dumps({
             "prompt": self.prompt, "temperature": 0, "max_tokens": self.tokens, "stream": True,
             "ignore_eos": True})
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.cluster.http, timeout=180)
-            connection.request(
-                "POST", "/v1/completions", body, {"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json"}
+            if self.last_id:
+                headers["Last-Event-ID"] = self.last_id
+            connection.request("POST", "/v1/completions", body, headers)
             response = connection.getresponse()
             if response.status != 200:
                 self.problem = f"status {response.status}: {response.read(300)!r}"
@@ -49,6 +63,8 @@ class Stream(threading.Thread):
 
     def read(self, response):
         for line in response:
+            if line.startswith(b"id: "):
+                self.next_id = line[4:].strip().decode()
             if not line.startswith(b"data: "):
                 continue
             data = line[6:].strip()
@@ -60,7 +76,8 @@ class Stream(threading.Thread):
                 return
             self.times.append(time.monotonic())
             self.text += part["choices"][0]["text"]
-        self.problem = "the stream ended early"
+            self.last_id = self.next_id
+        self.problem = "connection: the stream ended early"
 
 
 class Cluster:
@@ -68,8 +85,9 @@ class Cluster:
 
     def __init__(self, options, folder):
         self.options, self.folder = options, folder
-        self.control, self.http = options.port, options.port + 1
-        self.workers, self.server = {}, None
+        self.control, self.data, self.http = options.port, options.port + 1, options.port + 2
+        self.workers, self.links, self.server = {}, {}, None
+        self.is_ending = False
         self.model = os.path.abspath(options.model)
 
     def log(self, name):
@@ -78,13 +96,33 @@ class Cluster:
     def start_server(self):
         self.server = subprocess.Popen(
             [self.options.conclave, "serve", self.model, "--http", f"127.0.0.1:{self.http}",
-             "--listen", f"tcp://127.0.0.1:{self.control}", "--expect", str(self.options.workers),
-             "--replicas", str(self.options.replicas), "--threads", "1", "--name", "chaos"],
+             "--listen", f"tcp://127.0.0.1:{self.control}", "--data-port", str(self.data),
+             "--expect", str(self.options.workers), "--replicas", str(self.options.replicas),
+             "--verify-fraction", str(self.options.verify_fraction), "--threads", "1",
+             "--name", "chaos", "--journal", os.path.join(self.folder, "journal")],
             stdout=subprocess.DEVNULL, stderr=self.log("server"))
 
+    def start_link(self, name):
+        """A link of its own for each worker, at an address of its own."""
+        host = f"127.0.0.{10 + int(name.split('-')[1])}"
+        command = [self.options.conclave, "emulate-link", "--obey-input"]
+        for port in (self.control, self.data):
+            command += ["--listen", f"{host}:{port}", "--to", f"127.0.0.1:{port}"]
+        self.links[name] = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.log("links"))
+        return host
+
+    def change(self, name, text):
+        """Tells the link of a worker to be otherwise."""
+        self.links[name].stdin.write(text.encode() + b"\n")
+        self.links[name].stdin.flush()
+
     def start_worker(self, name):
+        if name not in self.links:
+            self.start_link(name)
+        host = f"127.0.0.{10 + int(name.split('-')[1])}"
         command = [
-            self.options.conclave, "worker", "--join", f"tcp://127.0.0.1:{self.control}", "--name",
+            self.options.conclave, "worker", "--join", f"tcp://{host}:{self.control}", "--name",
             name, "--threads", "1", "--memory", self.options.memory]
         if int(name.split("-")[1]) % 2 == 0:
             command += ["--model", self.model]  # the others are sent their experts
@@ -132,7 +170,7 @@ class Cluster:
         return False
 
     def end(self):
-        for process in [self.server, *self.workers.values()]:
+        for process in [self.server, *self.workers.values(), *self.links.values()]:
             if process and process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.kill()
@@ -207,11 +245,36 @@ def garbage(cluster, generator):
                 peer.send(b"\xff" + bytes(8) + b"\x7f\x03")
             peer.send(generator.randbytes(generator.randrange(1, 4000)))
 
+def link_fault(*changes):
+    """Changes of the link of one worker, each with the longest time until the next."""
+    def fault(cluster, generator):
+        name = pick(cluster, generator)
+        for text, pause in changes:
+            cluster.change(name, text)
+            time.sleep(generator.uniform(pause / 3, pause))
+    return fault
+
+def restart_server(cluster, generator):
+    cluster.server.kill()
+    cluster.server.wait()
+    cluster.start_server()
+    cluster.wait_ready()
+
 FAULTS = {
     "kill -9, restart": kill, "stop < 1 s": stop_briefly, "stop 3-5 s": stop_long,
     "SIGTERM, restart": terminate, "drain, restart": drain, "kill -9 of two": kill_two,
     "join and kill -9": newcomer, "garbage peers": garbage,
+    "link cut": link_fault(("cut", 0)),
+    "link down 1 s": link_fault(("down 1s", 1)),
+    "link stall < 1 s": link_fault(("stall", 1), ("pass", 0)),
+    "link stall 3-9 s": link_fault(("stall", 9), ("pass", 0)),
+    "replies vanish": link_fault(("forward drop", 2), ("forward pass", 0)),
+    "calls vanish": link_fault(("backward drop", 2), ("backward pass", 0)),
+    "bits flip": link_fault(("flip 0.01%", 1), ("flip 0%", 0)),
+    "link slow, 20 ms": link_fault(("delay 20ms", 3), ("delay 0ms", 0)),
 }
+# Breaks every stream, which clients then resume: not among the others unless it is asked for.
+RESTARTS = {"server kill -9": restart_server}
 
 
 def percentile(values, share):
@@ -240,6 +303,7 @@ def main():
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--memory", default="1GiB")
+    parser.add_argument("--verify-fraction", type=float, default=0.01)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rate", type=float, default=3, help="requests a second")
     parser.add_argument("--tokens", type=int, default=600)
@@ -247,6 +311,7 @@ def main():
     parser.add_argument("--port", type=int, default=21500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="one kind of fault")
+    parser.add_argument("--restarts", action="store_true", help="kill the server, too")
     options = parser.parse_args()
     options.conclave = os.path.abspath(options.conclave)
     expected = expected_texts(options)
@@ -280,6 +345,9 @@ def run(options, cluster, expected):
     memory = resident(cluster.server.pid)
     end = time.monotonic() + options.seconds
     kinds = [options.only] if options.only else sorted(FAULTS)
+    if options.restarts:
+        FAULTS.update(RESTARTS)
+        kinds = sorted(FAULTS)
     slow_repairs = 0
     while time.monotonic() < end:
         kind = generator.choice(kinds)

@@ -98,6 +98,10 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
     return Array(holders[start..<start + geometry.groupCount])
   }
 
+  /// Makes calls fail at once that wait for lost workers, since nobody needs them any more; from any
+  /// thread.
+  public func stopWaiting() { health.end() }
+
   /// Moves away what a worker holds, then lets it go; from any thread.
   public func drain(_ worker: WorkerID) { health.drain(worker) }
 

@@ -23,6 +23,7 @@ final class ClusterHealth: Sendable {
 
   private let state = Mutex(State())
   private let version = Atomic<UInt64>(0)
+  private let isEnding = Atomic<Bool>(false)
 
   // MARK: - From the control plane
 
@@ -70,6 +71,12 @@ final class ClusterHealth: Sendable {
   func report(_ loss: Loss) { state.withLock { $0.losses.append(loss) } }
 
   // MARK: - From any thread
+
+  /// Calls shall not wait for lost workers any more.
+  func end() { isEnding.store(true, ordering: .relaxed) }
+
+  /// Whether calls shall not wait.
+  var hasEnded: Bool { isEnding.load(ordering: .relaxed) }
 
   /// A worker shall go, once others hold what it holds.
   func drain(_ worker: WorkerID) { state.withLock { $0.drains.append(worker) } }

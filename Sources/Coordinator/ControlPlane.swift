@@ -112,7 +112,9 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   }
 
   private func handle(_ control: ControlMessage) {
-    perform(membership.handle(control.body, from: control.incarnation, at: MonotonicTime.now))
+    perform(
+      membership.handle(
+        control.body, from: control.incarnation, of: control.epoch, at: MonotonicTime.now))
   }
 
   private func drop(_ what: String) {

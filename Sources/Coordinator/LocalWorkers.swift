@@ -6,10 +6,20 @@ import Synchronization
 ///
 /// Each has a pipe on standard input that this process holds open: it ends when this one does, however
 /// that happens. `terminate` (and `deinit`) ask with SIGTERM and then insist.
-public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed once `init` returns
-  private let processes: [Process]
-  private let logs: [FileHandle]
-  private let pipes: [Pipe]
+public final class LocalWorkers: @unchecked Sendable {  // processes are touched under the lock only
+  /// A process, the log that it writes, and the pipe that keeps it alive.
+  private struct Worker {
+    var process: Process
+    var log: FileHandle
+    var pipe: Pipe
+    var startedAt = ContinuousClock.now
+    var quickEnds = 0
+  }
+
+  private let executable: URL
+  private let arguments: @Sendable (Int) -> [String]
+  private let lock = NSLock()
+  private var workers: [Worker] = []
   private let isTerminated = Atomic<Bool>(false)
 
   /// Starts `count` processes.
@@ -20,30 +30,26 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
   ///   - arguments: What to pass to the worker of that index; it must watch standard input.
   /// - Throws: `ClusterError.localWorker` when one cannot be started.
   public init(
-    count: Int, executable: URL, arguments: (Int) -> [String]
+    count: Int, executable: URL, arguments: @escaping @Sendable (Int) -> [String]
   ) throws {
-    let logName = "conclave-\(UInt64.random(in: 0 ... .max))-worker"
-    var started: [(Process, FileHandle, Pipe)] = []
+    self.executable = executable
+    self.arguments = arguments
     for index in 0..<count {
-      let log = FileManager.default.temporaryDirectory.appending(path: "\(logName)-\(index).log")
       do {
-        started.append(try Self.start(executable, arguments(index), log: log))
+        workers.append(try Self.start(executable, arguments(index)))
       } catch {
-        for (process, _, _) in started { process.terminate() }
+        for worker in workers { worker.process.terminate() }
         throw ClusterError.localWorker(
           "cannot start a worker process (\(error.localizedDescription)); check \(executable.path)")
       }
     }
-    processes = started.map(\.0)
-    logs = started.map(\.1)
-    pipes = started.map(\.2)
   }
 
   deinit { terminate() }
 
-  private static func start(
-    _ executable: URL, _ arguments: [String], log: URL
-  ) throws -> (Process, FileHandle, Pipe) {
+  private static func start(_ executable: URL, _ arguments: [String]) throws -> Worker {
+    let log = FileManager.default.temporaryDirectory.appending(
+      path: "conclave-\(UInt64.random(in: 0 ... .max))-worker.log")
     guard FileManager.default.createFile(atPath: log.path, contents: nil) else {
       throw CocoaError(.fileWriteUnknown)
     }
@@ -62,21 +68,54 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
     // Only the child shall hold the reading end, and no later child the writing end.
     try pipe.fileHandleForReading.close()
     try output.close()
-    return (process, reader, pipe)
+    return Worker(process: process, log: reader, pipe: pipe)
   }
 
   /// Identifiers of the processes, in order.
-  public var processIdentifiers: [Int32] { processes.map(\.processIdentifier) }
+  public var processIdentifiers: [Int32] {
+    lock.withLock { workers.map(\.process.processIdentifier) }
+  }
 
   /// The error of a process that has ended although nobody asked it to; nil while all run.
   public var failure: (any Error)? {
     guard !isTerminated.load(ordering: .relaxed) else { return nil }
-    for (index, process) in processes.enumerated() where !process.isRunning {
-      return ClusterError.localWorker(
-        "worker process \(index) ended with status \(process.terminationStatus): "
-          + lastLine(of: logs[index]))
+    return lock.withLock {
+      for (index, worker) in workers.enumerated() where !worker.process.isRunning {
+        return ClusterError.localWorker(
+          "worker process \(index) ended with status \(worker.process.terminationStatus): "
+            + lastLine(of: worker.log))
+      }
+      return nil
     }
-    return nil
+  }
+
+  /// Starts processes again that end from now on, sooner or later: the later, the more often they
+  /// end at once.
+  public func restartEnded() {
+    let thread = Thread { [weak self] in
+      while let self, !isTerminated.load(ordering: .relaxed) {
+        restart()
+        Thread.sleep(forTimeInterval: 0.05)
+      }
+    }
+    thread.name = "local workers"
+    thread.start()
+  }
+
+  private func restart() {
+    lock.withLock {
+      for (index, worker) in workers.enumerated() where !worker.process.isRunning {
+        guard !isTerminated.load(ordering: .relaxed) else { return }
+        let now = ContinuousClock.now
+        let lived = now - worker.startedAt
+        let pause = Duration.milliseconds(100 << min(worker.quickEnds, 8))
+        guard lived > pause, var next = try? Self.start(executable, arguments(index)) else {
+          continue
+        }
+        next.quickEnds = lived > .seconds(30) ? 0 : worker.quickEnds + 1
+        workers[index] = next
+      }
+    }
   }
 
   private func lastLine(of log: FileHandle) -> String {
@@ -88,15 +127,16 @@ public final class LocalWorkers: @unchecked Sendable {  // `processes` is fixed 
   /// Ends every process and waits for that.
   public func terminate(grace: Duration = .seconds(3)) {
     guard !isTerminated.exchange(true, ordering: .relaxed) else { return }
-    for pipe in pipes { try? pipe.fileHandleForWriting.close() }
-    for process in processes where process.isRunning { process.terminate() }
+    let workers = lock.withLock { self.workers }
+    for worker in workers { try? worker.pipe.fileHandleForWriting.close() }
+    for worker in workers where worker.process.isRunning { worker.process.terminate() }
     let deadline = ContinuousClock.now + grace
-    for process in processes {
-      while process.isRunning, ContinuousClock.now < deadline {
+    for worker in workers {
+      while worker.process.isRunning, ContinuousClock.now < deadline {
         Thread.sleep(forTimeInterval: 0.01)
       }
-      if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-      process.waitUntilExit()
+      if worker.process.isRunning { kill(worker.process.processIdentifier, SIGKILL) }
+      worker.process.waitUntilExit()
     }
   }
 }

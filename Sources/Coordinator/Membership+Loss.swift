@@ -8,7 +8,7 @@ extension Membership {
     if phase == .loading {
       phase = .failed(.loadFailed(worker: label, reason: refusal.text))
     }
-    return lose(index, reason: refusal.text, at: time)
+    return lose(index, reason: refusal.text, at: time) + rebalance()
   }
 
   /// Finds workers that have been silent too long.
@@ -20,7 +20,7 @@ extension Membership {
       actions += lose(
         index, reason: "it has been silent for \(silence.wholeMilliseconds) ms", at: time)
     }
-    return actions
+    return actions.isEmpty ? [] : actions + rebalance()
   }
 
   /// The engine's thread has lost a worker.
@@ -30,8 +30,11 @@ extension Membership {
     guard let index = members.firstIndex(where: { $0.id == worker && $0.lostReason == nil }) else {
       return []
     }
-    if let pause { history.suspend(members[index].hello.name, until: time + pause) }
-    return lose(index, reason: reason, at: time)
+    if let pause {
+      history.suspend(
+        members[index].hello.name, until: time + pause, isBarred: pause > .seconds(60))
+    }
+    return lose(index, reason: reason, at: time) + rebalance()
   }
 
   /// Parts with a worker that may not belong to the cluster any more.
@@ -62,13 +65,11 @@ extension Membership {
     history.lose(member, plan, at: time)
     // If it still lives, it joins again, with what it has in memory.
     let text = "the coordinator has lost this worker: \(reason)"
-    let actions = [note, .send(.refusal(Refusal(.unknown, text)), to: member.incarnation)]
-    forgetOldLosses()
-    return actions + rebalance()
+    return [note, .send(.refusal(Refusal(.unknown, text)), to: member.incarnation)]
   }
 
   /// Keeps the last few lost workers for tables.
-  private mutating func forgetOldLosses() {
+  mutating func forgetOldLosses() {
     let lost = members.filter { $0.lostReason != nil }
     guard lost.count > 8 else { return }
     let old = Set(lost.dropLast(8).map(\.id))
@@ -88,6 +89,7 @@ struct MemberHistory {
     var holdings: [Holding]? = nil
     var losses: [Duration] = []
     var suspendedUntil: Duration?
+    var isBarred = false  // even when it is needed
   }
 
   /// Losses within a minute after which a worker has to wait.
@@ -116,13 +118,16 @@ struct MemberHistory {
   }
 
   /// A worker sent what no worker sends: it has to wait a while.
-  mutating func suspend(_ name: String, until time: Duration) {
+  mutating func suspend(_ name: String, until time: Duration, isBarred: Bool) {
     records[name, default: Record()].suspendedUntil = time
+    records[name]?.isBarred = isBarred
   }
 
   /// How long a worker of that name has to wait before it may join; nil when it need not.
-  func pause(of name: String, at time: Duration) -> Duration? {
-    guard let until = records[name]?.suspendedUntil, until > time else { return nil }
+  func pause(of name: String, at time: Duration, isUrgent: Bool) -> Duration? {
+    guard let record = records[name], let until = record.suspendedUntil, until > time,
+      record.isBarred || !isUrgent
+    else { return nil }
     return until - time
   }
 

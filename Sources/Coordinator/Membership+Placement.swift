@@ -58,6 +58,7 @@ extension Membership {
       let isNew = members[index].epoch.rawValue == 0
       guard isNew || units != members[index].units else { continue }
       members[index].units = units
+      members[index].loaded.formIntersection(units)
       actions.append(sendAssignment(index))
     }
     return actions
@@ -66,14 +67,16 @@ extension Membership {
   private mutating func sendAssignment(_ index: Int) -> Action {
     let member = members[index]
     if member.epoch.rawValue == 0 { members[index].epoch = epoch }
+    members[index].assignedEpoch = epoch
     let hasFile = member.hello.modelDigest != nil && rules.geometry != nil
     let origin: Assignment.Origin = hasFile ? .ownFile : .transfer
     return .send(
       .assignment(Assignment(origin: origin, units: member.units)), to: member.incarnation)
   }
 
-  mutating func handle(_ ready: Ready, _ index: Int) -> [Action] {
+  mutating func handle(_ ready: Ready, _ index: Int, of epoch: Epoch) -> [Action] {
     guard phase == .loading || phase == .serving, ready.loadedGroups == members[index].units.count,
+      epoch >= members[index].assignedEpoch,
       !members[index].isReady || members[index].loaded.count != ready.loadedGroups
     else { return [] }
     members[index].isReady = true
@@ -105,6 +108,12 @@ extension Membership {
       live.contains { $0.id == id && $0.isAvailable && $0.loaded.contains(unit) }
     }
     return staying + live.filter { $0.loaded.contains(unit) && !staying.contains($0.id) }.map(\.id)
+  }
+
+  /// Whether every group has somebody who has loaded it.
+  var isWhole: Bool {
+    let live = members.filter { $0.lostReason == nil && $0.isReady }
+    return plan?.units.allSatisfy { !holders(of: $0, live).isEmpty } ?? true
   }
 
   /// Who answers for what now.
@@ -144,14 +153,17 @@ extension Membership {
   /// Brings the placement nearer to what it should be, as far as that can be done now: first no
   /// group without a worker, then as many replicas as are wanted, then work for newcomers.
   mutating func rebalance() -> [Action] {
-    guard phase == .serving, let geometry = rules.geometry, let plan else { return [] }
-    let live = members.filter { $0.lostReason == nil && $0.isReady }
-    let isWhole = plan.units.allSatisfy { !holders(of: $0, live).isEmpty }
+    guard phase == .serving else { return [] }
+    forgetOldLosses()
+    guard let geometry = rules.geometry, let plan else { return [] }
+    let isWhole = isWhole
     let next = epoch.rawValue + 1
     let available = members.filter(\.isAvailable)
     let capacities = available.map { $0.capacity(as: $0.id) }
+    let loaded = Dictionary(uniqueKeysWithValues: available.map { ($0.id, $0.loaded) })
     var better = plan.repaired(
-      geometry, over: capacities, epoch: next, replicas: isWhole ? rules.replicas : 1)
+      geometry, over: capacities, epoch: next, replicas: isWhole ? rules.replicas : 1,
+      loaded: loaded)
     if isWhole, available.allSatisfy({ hasLoaded($0) || $0.wantsWork }) {
       for index in members.indices where members[index].isAvailable && members[index].wantsWork {
         members[index].wantsWork = false

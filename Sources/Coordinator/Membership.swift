@@ -63,6 +63,8 @@ package struct Membership {
     package internal(set) var loaded: Set<PlacementUnit> = []
     /// The epoch of its first assignment.
     package internal(set) var epoch = Epoch(rawValue: 0)
+    /// The epoch of its last assignment.
+    var assignedEpoch = Epoch(rawValue: 0)
     package internal(set) var progress: Progress?
     package internal(set) var isReady = false
     /// Whether it is to go as soon as others hold what it holds.
@@ -98,9 +100,10 @@ package struct Membership {
 
   // MARK: - Messages
 
-  /// Takes in a message of a worker.
+  /// Takes in a message of a worker, which knows the placement of `epoch`; nil is the newest.
   package mutating func handle(
-    _ body: ControlMessage.Body, from incarnation: Incarnation, at time: Duration
+    _ body: ControlMessage.Body, from incarnation: Incarnation, of epoch: Epoch? = nil,
+    at time: Duration
   ) -> [Action] {
     guard let index = members.firstIndex(where: { $0.incarnation == incarnation }),
       members[index].lostReason == nil
@@ -119,7 +122,7 @@ package struct Membership {
       let isLeaving = progress.state == .draining && members[index].isAvailable
       return [.send(.progressAck(counter: progress.counter), to: incarnation)]
         + (isLeaving ? drain(index) : [])
-    case .ready(let ready): return handle(ready, index)
+    case .ready(let ready): return handle(ready, index, of: epoch ?? self.epoch)
     case .refusal(let refusal): return handle(refusal, index, at: time)
     default: return []
     }
@@ -165,9 +168,9 @@ package struct Membership {
     case .loading, .failed:
       return Refusal(.full, "the cluster is loading for its \(rules.expectedWorkers) workers")
     case .serving:
-      return history.pause(of: hello.name, at: time).map { pause in
-        Refusal(
-          .full, "the cluster has lost this worker several times, it may join in \(pause)")
+      // Who only comes and goes is welcome when nobody else holds what is needed.
+      return history.pause(of: hello.name, at: time, isUrgent: !isWhole).map { pause in
+        Refusal(.full, "the cluster has lost this worker before, it may join in \(pause)")
       }
     }
   }

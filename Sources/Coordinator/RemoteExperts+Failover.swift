@@ -85,8 +85,10 @@ extension RemoteExperts {
   ///
   /// - Throws: `ExpertsUnavailable` when groups have been without a worker for too long.
   func keepUp() throws {
-    if isWaitingForAttachment { while try receive(timeout: .zero) {} }
-    if health.rosterVersion != rosterVersion || isWaitingForAttachment { refresh() }
+    if health.rosterVersion != rosterVersion || attachmentLimit != nil {
+      while try receive(timeout: .zero) {}  // data connections of newcomers, perhaps
+      refresh()
+    }
     for worker in links.indices {
       if let limit = suspectUntil[worker], MonotonicTime.now > limit {
         lose(worker, "it has not answered for too long")
@@ -99,7 +101,8 @@ extension RemoteExperts {
     let now = MonotonicTime.now
     let since = gapSince ?? now
     gapSince = since
-    guard now - since > recoveryTimeout else { return }
+    if let attachmentLimit, now < attachmentLimit { return }
+    guard now - since > recoveryTimeout || health.hasEnded else { return }
     throw ExpertsUnavailable(
       "\(routes.gapCount) of \(geometry.moeLayers.count * geometry.groupCount) expert groups have no "
         + "worker: \(lastLoss); start a worker with room for them, requests are served again when "
@@ -110,7 +113,8 @@ extension RemoteExperts {
   func refresh() {
     rosterVersion = health.rosterVersion
     let roster = health.roster
-    isWaitingForAttachment = false
+    let limit = attachmentLimit ?? MonotonicTime.now + .seconds(2)
+    attachmentLimit = nil
     let here = Set(roster.workers.map(\.id))
     for index in links.indices
     where routes.states[index] != .lost && !here.contains(links[index].id) {
@@ -121,8 +125,12 @@ extension RemoteExperts {
     for worker in roster.workers where !links.contains(where: { $0.id == worker.id }) {
       if let peer = attached[worker.incarnation], peer.key == worker.key {
         add(WorkerLink(worker, peer: peer))
+      } else if MonotonicTime.now < limit {
+        attachmentLimit = limit
       } else {
-        isWaitingForAttachment = true
+        health.report(
+          ClusterHealth.Loss(
+            worker: worker.id, reason: "it has not opened its data connection", suspension: nil))
       }
     }
     var index: [WorkerID: Int] = [:]

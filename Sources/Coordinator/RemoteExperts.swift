@@ -43,7 +43,8 @@ public final class RemoteExperts: ExpertBackend {
   var inbox = Multipart()
   var attached: [Incarnation: RoutingID]
   var rosterVersion: UInt64 = 0
-  var isWaitingForAttachment = false
+  /// Until when a worker that the roster names may take to open its data connection.
+  var attachmentLimit: Duration?
   var budget = HedgeBudget()
   var checks: DuplicateChecks
   let judge: ShareJudge

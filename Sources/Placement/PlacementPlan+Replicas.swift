@@ -24,11 +24,22 @@ extension PlacementPlan {
   /// The plan after some workers went: what they held is given to those that are left, as far as
   /// these have room, until every group has `replicas` holders again.
   ///
-  /// Nobody has to let go of what it holds. A group stays in one place over all layers where it can.
+  /// A group stays in one place over all layers where it can. Where memory is short, copies that others
+  /// hold often enough are forgotten.
+  ///
+  /// - Parameters:
+  ///   - geometry: The experts.
+  ///   - workers: Who is there.
+  ///   - epoch: The new plan's epoch.
+  ///   - replicas: Holders that each group shall have.
+  ///   - loaded: What each worker holds already; nil is everything that the plan gives it.
+  /// - Returns: The new plan; what nobody has room for stays without a holder.
   public func repaired(
-    _ geometry: ExpertGeometry, over workers: [WorkerCapacity], epoch: UInt64, replicas: Int
+    _ geometry: ExpertGeometry, over workers: [WorkerCapacity], epoch: UInt64, replicas: Int,
+    loaded: [WorkerID: Set<PlacementUnit>]? = nil
   ) -> PlacementPlan {
     var repair = PlacementRepair(self, geometry, workers, epoch: epoch)
+    repair.loaded = loaded
     for count in 1...max(replicas, 1) {
       for group in geometry.groups { repair.fill(group, holders: count) }
     }
@@ -53,6 +64,7 @@ private struct PlacementRepair {
   private(set) var plan: PlacementPlan
   private let geometry: ExpertGeometry
   private let workers: [WorkerCapacity]
+  var loaded: [WorkerID: Set<PlacementUnit>]?
   private var held: [WorkerID: Int] = [:]  // bytes
   private var preferred: [WorkerID: Int] = [:]  // bytes of the groups that it is asked for first
 
@@ -98,8 +110,40 @@ private struct PlacementRepair {
       return
     }
     for unit in lacking {
-      if let worker = best(for: [unit]) { add(worker, to: unit) }
+      if let worker = best(for: [unit]) ?? makeRoom(for: unit, sparing: count) {
+        add(worker, to: unit)
+      }
     }
+  }
+
+  /// Lets some worker forget copies of which others hold enough, so that it has room for `unit`.
+  private mutating func makeRoom(for unit: PlacementUnit, sparing count: Int) -> WorkerID? {
+    let size = size([unit])
+    let holders = plan[unit.layer, unit.group]
+    for worker in workers where !holders.contains(worker.worker) {
+      var room = worker.memoryByteCount - held[worker.worker, default: 0]
+      var forgotten: [PlacementUnit] = []
+      for other in plan.units where room < size && isSpare(other, at: worker.worker, count) {
+        forgotten.append(other)
+        room += self.size([other])
+      }
+      guard room >= size else { continue }
+      for other in forgotten {
+        plan[other.layer, other.group].removeAll { $0 == worker.worker }
+        held[worker.worker, default: 0] -= self.size([other])
+      }
+      return worker.worker
+    }
+    return nil
+  }
+
+  /// Whether `count` others have loaded what `worker` holds without being asked for it first.
+  private func isSpare(_ unit: PlacementUnit, at worker: WorkerID, _ count: Int) -> Bool {
+    let holders = plan[unit.layer, unit.group]
+    guard holders.contains(worker), holders.first != worker else { return false }
+    return holders.count { holder in
+      holder != worker && loaded.map { $0[holder]?.contains(unit) == true } ?? true
+    } >= count
   }
 
   /// Who has room, holds none of it and has least to read; among equals, who holds least of what

@@ -35,7 +35,7 @@ final class ComputeThread: Sendable {
   private let status: WorkerStatus
   private let logger: Logger
   private let flag = StopFlag()
-  private let extended = Mutex<[PlacementUnit]?>(nil)
+  private let changed = Mutex<(units: [PlacementUnit], epoch: Epoch)?>(nil)
   private let ended = DispatchSemaphore(value: 0)
 
   /// Starts the thread.
@@ -67,8 +67,10 @@ final class ComputeThread: Sendable {
     }
   }
 
-  /// Holds `units` from now on, which are those of before and more; answers meanwhile.
-  func extend(to units: [PlacementUnit]) { extended.withLock { $0 = units } }
+  /// Holds `units` from now on, as assigned in `epoch`; answers meanwhile.
+  func change(to units: [PlacementUnit], _ epoch: Epoch) {
+    changed.withLock { $0 = (units, epoch) }
+  }
 
   private func run() {
     do {
@@ -76,7 +78,7 @@ final class ComputeThread: Sendable {
       defer { if let bank { held.keep(bank, of: work.model) } }
       var server = try DataServer(work, context: context, bank: bank, kernels: kernels)
       try server.attach(while: { !flag.isRaised })
-      status.serving()
+      status.serving(work.epoch)
       var growth = Growth()
       while !flag.isRaised {
         try server.serve(
@@ -85,7 +87,7 @@ final class ComputeThread: Sendable {
       }
     } catch {
       guard !flag.isRaised else { return }
-      if case WorkerError.link(let text) = error {
+      if case WorkerError.interrupted(let text) = error {
         status.failed(Refusal(.malformed, text), joinsAgain: true)
       } else {
         status.failed(Refusal(.load, "\(error)"))
@@ -96,16 +98,24 @@ final class ComputeThread: Sendable {
   /// Groups that are being loaded while the thread answers.
   private struct Growth {
     var loader: GroupLoader?
-    var units: [PlacementUnit] = []
+    var units: Set<PlacementUnit> = []
+    var epoch = Epoch(rawValue: 0)
     var requested: Set<PlacementUnit> = []
     var isRunning = false
   }
 
   private func grow(_ bank: ExpertBank, _ growth: inout Growth) throws {
     let geometry = bank.geometry
-    if let units = extended.withLock({ $0.take() }) {
-      growth.units = units
+    if let (units, epoch) = changed.withLock({ $0.take() }) {
+      growth.units = Set(units)
+      growth.epoch = epoch
       growth.isRunning = true
+      for layer in geometry.layers {
+        for group in geometry.groups
+        where !growth.units.contains(PlacementUnit(layer: layer, group: group)) {
+          bank.unload(layer, group)
+        }
+      }
       let missing = units.filter {
         !bank.holds($0.layer, $0.group) && !growth.requested.contains($0)
       }
@@ -122,9 +132,14 @@ final class ComputeThread: Sendable {
       }
     }
     guard growth.isRunning else { return }
-    for packed in try growth.loader?.take() ?? [] {
-      bank.insert(packed)
-      growth.requested.remove(PlacementUnit(layer: packed.layer, group: packed.group))
+    let loaded: [PackedGroup]
+    do { loaded = try growth.loader?.take() ?? [] } catch {
+      throw WorkerError.interrupted("more experts cannot be loaded: \(error)")
+    }
+    for packed in loaded {
+      let unit = PlacementUnit(layer: packed.layer, group: packed.group)
+      growth.requested.remove(unit)
+      if growth.units.contains(unit) { bank.insert(packed) }
       status.begin()
       status.end()
     }
@@ -132,7 +147,7 @@ final class ComputeThread: Sendable {
     status.loaded(groups: count, residentBytes: bank.residentByteCount)
     guard count == growth.units.count else { return }
     growth.isRunning = false
-    if extended.withLock({ $0 == nil }) { status.serving() }
+    status.serving(growth.epoch)
   }
 
   private func check(_ unit: PlacementUnit, _ geometry: ExpertGeometry) throws {

@@ -37,7 +37,7 @@ struct DataServer: ~Copyable {
 
   /// Takes in at most one message and answers it.
   ///
-  /// - Throws: `WorkerError.link` when the bytes of a message are not those that were sent.
+  /// - Throws: `WorkerError.interrupted` when the bytes of a message are not those that were sent.
   mutating func serve(
     _ status: WorkerStatus, _ logger: Logger, timeout: Duration
   ) throws {
@@ -57,7 +57,7 @@ struct DataServer: ~Copyable {
     } catch let error as WireError {
       logger.warning("Dropped a data message: \(error)")
     } catch let error as WorkerError {
-      if case .link = error { throw error }
+      if case .interrupted = error { throw error }
       logger.warning("Dropped a data message: \(error)")
     }
   }
@@ -72,7 +72,7 @@ struct DataServer: ~Copyable {
       header.model == work.model.short
     else { throw WorkerError.assignment("it is for another incarnation, epoch or model") }
     guard isWhole else {
-      throw WorkerError.link("a message came with other bytes than its checksum says")
+      throw WorkerError.interrupted("a message came with other bytes than its checksum says")
     }
     return header
   }

@@ -112,8 +112,8 @@ public enum WorkerError: Error, Equatable, Sendable, CustomStringConvertible {
   case transfer(String)
   /// The assignment does not fit this worker or its model.
   case assignment(String)
-  /// The data connection changes bytes.
-  case link(String)
+  /// What joining anew may cure: a connection that changes bytes, experts that cannot be loaded now.
+  case interrupted(String)
   /// Options that cannot work.
   case options(String)
 
@@ -121,7 +121,8 @@ public enum WorkerError: Error, Equatable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .refused(let endpoint, let text): "refused by the coordinator at \(endpoint): \(text)"
-    case .transfer(let text), .assignment(let text), .link(let text), .options(let text): text
+    case .transfer(let text), .assignment(let text), .interrupted(let text), .options(let text):
+      text
     }
   }
 }

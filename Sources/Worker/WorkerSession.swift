@@ -29,7 +29,8 @@ final class WorkerSession {
   private var welcome: Welcome?
   private var epoch = Epoch(rawValue: 0)
   private var compute: ComputeThread?
-  private var saidReady: Ready?
+  private var assignedEpoch = Epoch(rawValue: 0)
+  private var readyEpoch = Epoch(rawValue: 0)  // that the coordinator was told of
   private var drainLimit: Duration?
   private var lastHeard = MonotonicTime.now
   private var nextReport = MonotonicTime.now
@@ -75,7 +76,7 @@ final class WorkerSession {
 
   /// Asks to be let go, once; whether there is nothing more to wait for.
   private func isDrained() -> Bool {
-    guard status.ready != nil || drainLimit != nil else { return true }
+    guard readyEpoch.rawValue > 0 || drainLimit != nil else { return true }
     let now = MonotonicTime.now
     guard let drainLimit else {
       options.logger.notice("Asking others to take over this worker's experts")
@@ -176,11 +177,12 @@ final class WorkerSession {
 
   private func accept(_ assignment: Assignment, _ epoch: Epoch) throws {
     guard let welcome else { return }
+    assignedEpoch = epoch
     if let compute {
       self.epoch = epoch
       options.logger.notice("To hold \(assignment.units.count) expert groups from now on")
       status.assigned(groups: assignment.units.count)
-      return compute.extend(to: assignment.units)
+      return compute.change(to: assignment.units, epoch)
     }
     self.epoch = epoch
     let work = ComputeThread.Work(
@@ -250,12 +252,14 @@ final class WorkerSession {
   private func checkCompute() throws -> Outcome? {
     if let failure = status.failure {
       _ = try send(.refusal(failure))
-      guard status.isLinkBroken else { throw WorkerError.assignment(failure.text) }
+      guard status.joinsAgain else { throw WorkerError.assignment(failure.text) }
       options.logger.warning("Joining anew: \(failure.text)")
       return .rejoin(after: .zero)
     }
-    if let ready = status.ready, ready != saidReady, try send(.ready(ready)) {
-      saidReady = ready
+    if readyEpoch != assignedEpoch, let ready = status.ready(for: assignedEpoch),
+      try send(.ready(ready))
+    {
+      readyEpoch = assignedEpoch
       options.logger.notice(
         "Holding \(ready.loadedGroups) expert groups, \(ready.residentBytes >> 20) MiB")
     }

@@ -12,9 +12,9 @@ final class WorkerStatus: Sendable {
     var assignedGroups = 0
     var residentBytes = 0
     var failure: Refusal?
-    var isReady = false
+    var readyEpoch = Epoch(rawValue: 0)  // of the assignment that is loaded
     var isDraining = false
-    var isLinkBroken = false
+    var joinsAgain = false
   }
 
   private let state = Mutex(State())
@@ -35,7 +35,6 @@ final class WorkerStatus: Sendable {
     state.withLock {
       $0.state = .loading
       $0.assignedGroups = groups
-      $0.isReady = false
     }
   }
 
@@ -50,11 +49,11 @@ final class WorkerStatus: Sendable {
     }
   }
 
-  /// Dispatches are answered from now on.
-  func serving() {
+  /// What was assigned in `epoch` is loaded, and dispatches are answered.
+  func serving(_ epoch: Epoch) {
     state.withLock {
       $0.state = .serving
-      $0.isReady = true
+      $0.readyEpoch = epoch
     }
   }
 
@@ -62,20 +61,21 @@ final class WorkerStatus: Sendable {
   func failed(_ refusal: Refusal, joinsAgain: Bool = false) {
     state.withLock {
       $0.failure = refusal
-      $0.isLinkBroken = joinsAgain
+      $0.joinsAgain = joinsAgain
     }
   }
 
   /// Whether a new connection cures the failure.
-  var isLinkBroken: Bool { state.withLock { $0.isLinkBroken } }
+  var joinsAgain: Bool { state.withLock { $0.joinsAgain } }
 
   /// Why the compute thread gave up, if it did.
   var failure: Refusal? { state.withLock { $0.failure } }
 
-  /// What to report once loading is done.
-  var ready: Ready? {
+  /// What to report once what was assigned in `epoch` is loaded.
+  func ready(for epoch: Epoch) -> Ready? {
     state.withLock {
-      $0.isReady ? Ready(residentBytes: $0.residentBytes, loadedGroups: $0.loadedGroups) : nil
+      guard epoch.rawValue > 0, $0.readyEpoch == epoch else { return nil }
+      return Ready(residentBytes: $0.residentBytes, loadedGroups: $0.loadedGroups)
     }
   }
 

@@ -198,9 +198,17 @@ import Testing
     #expect(membership.member(third) == nil && !later.isEmpty)
   }
 
-  @Test mutating func `garbage suspends its sender`() {
+  @Test mutating func `garbage suspends its sender, unless it is needed`() {
     load()
     _ = membership.lose(WorkerID(0), reason: "garbage", suspendedFor: .seconds(5), at: .seconds(1))
+    let needed = sent(membership.handle(hello("a"), from: .random(), at: .seconds(1)))
+    guard case .welcome? = needed.first?.0 else {
+      Issue.record("not welcomed")
+      return
+    }
+    _ = membership.lose(WorkerID(2), reason: "garbage", suspendedFor: .seconds(5), at: .seconds(1))
+    let ready = Ready(residentBytes: 1, loadedGroups: membership.plan?.units.count ?? 0)
+    _ = membership.handle(.ready(ready), from: second, at: .seconds(1))
     let early = sent(membership.handle(hello("a"), from: third, at: .seconds(2)))
     guard case .refusal? = early.first?.0 else {
       Issue.record("not refused")

@@ -99,6 +99,30 @@ import Testing
     #expect(none.units.allSatisfy { none[$0.layer, $0.group].isEmpty })
   }
 
+  @Test func `copies that nobody needs are forgotten where memory is short`() throws {
+    // Each has room for half: two hold everything, the third has a copy of what one of them holds.
+    let all = workers(0..<3, share: 0.51)
+    var plan = try PlacementPlan.balanced(geometry, over: Array(all.prefix(2)), epoch: 1)
+    for unit in plan.units where plan[unit.layer, unit.group] == [WorkerID(1)] {
+      plan[unit.layer, unit.group].append(WorkerID(2))
+    }
+    let rest = Array(all.dropFirst())
+    let repaired = plan.repaired(geometry, over: rest, epoch: 2, replicas: 1)
+    #expect(repaired.isComplete)
+    for worker in rest {
+      #expect(repaired.byteCount(of: worker.worker, geometry) <= worker.memoryByteCount)
+    }
+    // While the first holder has not loaded it, the copy is all there is.
+    let none = plan.repaired(
+      geometry, over: rest, epoch: 2, replicas: 1,
+      loaded: [WorkerID(2): Set(plan.units(of: WorkerID(2)))])
+    #expect(
+      none.units.allSatisfy {
+        plan[$0.layer, $0.group] != [WorkerID(1), WorkerID(2)]
+          || none[$0.layer, $0.group] == [WorkerID(1), WorkerID(2)]
+      })
+  }
+
   @Test func `a newcomer takes its part of the work and nobody forgets anything`() throws {
     let plan = try PlacementPlan.balanced(geometry, over: workers(0..<3), epoch: 1)
     let relieved = plan.relieved(

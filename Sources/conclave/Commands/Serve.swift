@@ -1,4 +1,5 @@
 import ArgumentParser
+import Coordinator
 import Foundation
 import Inference
 import Logging
@@ -150,6 +151,7 @@ struct Serve: AsyncParsableCommand {
       options.keys?.reload()
     }
     let outcome = await Self.run(services)
+    session.cluster?.coordinator.stopWaiting()
     engine.shutdown(cancelling: true)
     if case .failure(let error) = outcome, !signals.isEnding {
       throw CommandFailure("cannot serve on \(address), choose another --http: \(error)")

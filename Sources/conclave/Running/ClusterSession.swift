@@ -71,6 +71,7 @@ final class ClusterSession {
       let loaded = workers.reduce(0) { $0 + $1.loadedGroups }
       if assigned > 0 { bar.update(Double(loaded) / Double(assigned)) }
     }
+    processes?.restartEnded()
   }
 
   /// Tells the workers that it is over, and ends those that this process started.
