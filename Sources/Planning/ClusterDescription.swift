@@ -109,7 +109,7 @@ public struct LinkDescription: Sendable, Hashable {
   }
 
   /// What a call costs in software, measured on two Zen 5 cores over loopback.
-  public static let usualSoftwareSeconds = 90e-6
+  public static let usualSoftwareSeconds = 60e-6
 
   /// Within one machine.
   public static let loopback = LinkDescription(bytesPerSecond: 2.5e9, roundTripSeconds: 0)

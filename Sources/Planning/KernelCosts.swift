@@ -9,15 +9,16 @@ struct KernelCosts {
   /// kernels reach n / (n + unpackingRows) of their speed.
   static let unpackingRows = 0.7
   /// Norms, encoding, starting threads a dozen times: seconds for one layer of one step.
-  static let layerSeconds = 30e-6
+  static let layerSeconds = 15e-6
   /// The same for one row more of one layer.
   static let rowSeconds = 1.5e-6
   /// Sampling and handing out: seconds for one token.
   static let tokenSeconds = 50e-6
   /// What one more message of a call costs the coordinator.
   static let messageSeconds = 12e-6
-  /// What a call costs where a process shares its machine with others: they wake each other up.
-  static let sharedMachineSeconds = 60e-6
+  /// What a call costs for every two processes of a cluster that share a machine: they wake each
+  /// other up.
+  static let sharedMachineSeconds = 50e-6
   /// Bytes of a data message besides rows: header, framing, TCP and IP.
   static let messageByteCount = 220
   /// Bytes of the index for one use of an expert.

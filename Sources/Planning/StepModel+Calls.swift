@@ -190,16 +190,11 @@ extension StepModel {
       path.roundTrip = link.roundTripSeconds + delay(share.worker, &random)
       path.transfer = max(share.sent / link.bytesPerSecond, sent / port)
       path.transfer += max(share.received / link.bytesPerSecond, received / port)
-      if machine == 0 {
-        // The same memory carries both: the shared experts are not for nothing.
-        path.transfer = 0
-        path.compute = work[0]
-      } else {
-        path.compute = work[machine]
-      }
+      path.compute = work[machine]
+      let neighbours = placement.processCounts[machine]
       path.software = link.softwareSeconds + messages
       path.software +=
-        Double(placement.processCounts[machine] - 1) * KernelCosts.sharedMachineSeconds
+        Double(neighbours * (neighbours - 1) / 2) * KernelCosts.sharedMachineSeconds
       if path.total > slowest?.total ?? -1 { slowest = path }
     }
     guard let slowest else { return }

@@ -104,5 +104,43 @@ extension ClusterTests {
         #expect((host[field] as? Double ?? 0) > 0, "\(field)")
       }
     }
+
+    @Test func `what was recorded places experts, and changes no token`() throws {
+      let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).trace").path
+      defer { try? FileManager.default.removeItem(atPath: path) }
+      let call = [
+        "generate", Fixtures.demoModel, "--chat", "--prompt", "What is 551 + 56?", "--json",
+      ]
+      let alone = try ConclaveCommand.run(call + ["--record-routing", path])
+      #expect(alone.errors.contains("\(path): the experts of "))
+      let spread = try ConclaveCommand.run(call + ["--workers", "3", "--routing-trace", path])
+      #expect(spread.status == 0, "\(spread.errors)")
+      #expect(try alone.json()["tokens"] as? [Int] == spread.json()["tokens"] as? [Int])
+      let other = Fixtures.path("gguf/v2-lite-like.gguf")
+      let refusal = try ConclaveCommand.failure([
+        "generate", other, "--tokens", "1", "--workers", "2", "--routing-trace", path,
+      ])
+      #expect(refusal.contains("was recorded with another model"))
+      let garbage = try ConclaveCommand.failure([
+        "generate", other, "--tokens", "1", "--workers", "2", "--routing-trace", other,
+      ])
+      #expect(garbage.contains("this is no routing recording"))
+    }
+
+    @Test func `a simulation answers everybody, the same way twice`() throws {
+      try withHosts(Self.hosts) { path in
+        let call = [
+          "simulate", "deepseek-v2-lite", "--layers", "4", "--hosts", path, "--requests", "20",
+          "--rate", "2", "--lose", "2@3s", "--late-share", "0.01", "--json",
+        ]
+        let first = try ConclaveCommand.output(call)
+        #expect(try first == ConclaveCommand.output(call))
+        let report = try #require(
+          JSONSerialization.jsonObject(with: first) as? [String: Any])
+        #expect(report["requests"] as? Int == 20)
+        let workers = try #require(report["workers"] as? [[String: Any]])
+        #expect(workers.map { $0["lost"] as? Bool } == [false, true, false, false])
+      }
+    }
   }
 }

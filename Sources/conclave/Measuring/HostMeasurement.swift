@@ -7,7 +7,8 @@ struct HostMeasurement {
   let memoryByteCount: Int
   let threads: Int
   let variant: KernelVariant
-  /// Bytes of memory per second, all threads: the median of many passes.
+  /// Bytes of memory per second, all threads, averaged over the time of many passes: a machine that
+  /// is shared is as fast as it is on average, which is what a step sees.
   let bytesPerSecond: Double
   /// Products of 8-bit numbers and of floats per second, all threads.
   let integerProductsPerSecond: Double
@@ -26,12 +27,9 @@ struct HostMeasurement {
     threads = kernels.team.threadCount
     variant = kernels.variant
     let ceilings = try HostCeilings(byteCount: Self.readByteCount)
-    bytesPerSecond =
-      Spread(
-        (0..<Self.passes).map { _ in
-          ceilings.readBytesPerSecond(team: kernels.team, passes: 1)
-        }
-      ).median
+    bytesPerSecond = Self.average(passes: 2 * Self.passes) {
+      ceilings.readBytesPerSecond(team: kernels.team, passes: 1)
+    }
     integerProductsPerSecond = try Self.products(.q4K, kernels)
     floatProductsPerSecond = try Self.products(.f16, kernels)
     attentionSeconds =
@@ -40,18 +38,24 @@ struct HostMeasurement {
       ).nanosecondsPerPositionHead * 1e-9
   }
 
-  /// The median speed of a matrix larger than most caches, with as many rows as a prompt's step has.
+  /// The speed of a matrix larger than most caches, with as many rows as a prompt's step has.
   private static func products(_ format: ElementFormat, _ kernels: Kernels) throws -> Double {
     let matrix = try KernelSpeed.matrix(format, byteCount: matrixByteCount, team: kernels.team)
     let x = KernelSpeed.activations(rows: rows, for: matrix, kernels)
     var out = FloatMatrix(rows: rows, columns: matrix.rows)
     var plan = MatmulPlan()
     plan.append(matrix, x, rows: 0..<rows, into: &out)
-    let rates = (0..<passes).map { _ in
+    return average(passes: passes) {
       let time = ContinuousClock().measure { kernels.run(&plan) }
       return Double(matrix.rows * matrix.columns * rows) / max(time / .seconds(1), 1e-9)
     }
-    return Spread(rates).median
+  }
+
+  /// The rate that all of some passes together have; one before them does not count.
+  private static func average(passes: Int, _ rate: () -> Double) -> Double {
+    _ = rate()
+    let times = (0..<passes).map { _ in 1 / max(rate(), 1) }
+    return Double(passes) / times.reduce(0, +)
   }
 
   /// The entry of a hosts file.
