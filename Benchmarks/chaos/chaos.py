@@ -344,10 +344,9 @@ def run(options, cluster, expected):
     calm = time.monotonic()
     memory = resident(cluster.server.pid)
     end = time.monotonic() + options.seconds
-    kinds = [options.only] if options.only else sorted(FAULTS)
     if options.restarts:
         FAULTS.update(RESTARTS)
-        kinds = sorted(FAULTS)
+    kinds = [options.only] if options.only else sorted(FAULTS)
     slow_repairs = 0
     while time.monotonic() < end:
         kind = generator.choice(kinds)
