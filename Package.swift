@@ -144,7 +144,8 @@ let package = Package(
     tests("Messages", ["Experts", "ModelFiles", "Placement"]),
     tests("Transport", ["CZeroMQ"]),
     tests("LinkEmulation", ["Telemetry", "Transport"]),
-    tests("Coordinator", ["Worker", "CZeroMQ"] + cluster),
+    tests("Telemetry"),
+    tests("Coordinator", ["Worker", "LinkEmulation", "CZeroMQ"] + cluster),
     tests(
       "Inference",
       ["DeepSeek", "Tokenization", "Experts", "Kernels", "ModelFiles", "Tensors", "Telemetry"]),

@@ -2,6 +2,7 @@ import Foundation
 import Inference
 import Kernels
 import ModelFiles
+import Synchronization
 import Telemetry
 import Tensors
 import Tokenization
@@ -25,6 +26,23 @@ struct EngineOverhead {
         sampling, top: top, streams: streams, tokens: tokens, tokenizer: tokenizer)
       print(name.padding(toLength: 18, withPad: " ", startingAt: 0) + row)
     }
+    print(String(format: "latencies of one answered call: %.0f ns", recordingCost()))
+  }
+
+  /// What the histograms that are always on cost for each worker and layer, in nanoseconds.
+  private static func recordingCost(calls: Int = 1_000_000) -> Double {
+    let measured = Mutex(HopLatencies())
+    let before = cpuTime()
+    for call in 0..<calls {
+      // As scattered as real times are, so that the counters do not stay in the nearest cache.
+      let noise = UInt64(truncatingIfNeeded: call &* 7919) % 100_000
+      measured.withLock {
+        $0.record(
+          roundTrip: 400_000 + noise, queue: 2000 + noise / 50, compute: 200_000 + noise, reply: 900
+        )
+      }
+    }
+    return (cpuTime() - before) / .nanoseconds(1) / Double(calls)
   }
 
   private static let cases: [(String, SamplingParameters, Int?)] = [

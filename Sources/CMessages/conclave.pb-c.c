@@ -952,6 +952,51 @@ void   conclave__echo__free_unpacked
   assert(message->base.descriptor == &conclave__echo__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   conclave__measure__init
+                     (Conclave__Measure         *message)
+{
+  static const Conclave__Measure init_value = CONCLAVE__MEASURE__INIT;
+  *message = init_value;
+}
+size_t conclave__measure__get_packed_size
+                     (const Conclave__Measure *message)
+{
+  assert(message->base.descriptor == &conclave__measure__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t conclave__measure__pack
+                     (const Conclave__Measure *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &conclave__measure__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t conclave__measure__pack_to_buffer
+                     (const Conclave__Measure *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &conclave__measure__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Conclave__Measure *
+       conclave__measure__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Conclave__Measure *)
+     protobuf_c_message_unpack (&conclave__measure__descriptor,
+                                allocator, len, data);
+}
+void   conclave__measure__free_unpacked
+                     (Conclave__Measure *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &conclave__measure__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor conclave__control_message__field_descriptors[14] =
 {
   {
@@ -2058,7 +2103,7 @@ const ProtobufCMessageDescriptor conclave__shutdown__descriptor =
   (ProtobufCMessageInit) conclave__shutdown__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor conclave__data_header__field_descriptors[11] =
+static const ProtobufCFieldDescriptor conclave__data_header__field_descriptors[12] =
 {
   {
     "protocol",
@@ -2192,6 +2237,18 @@ static const ProtobufCFieldDescriptor conclave__data_header__field_descriptors[1
     0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "measure",
+    22,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Conclave__DataHeader, body_case),
+    offsetof(Conclave__DataHeader, measure),
+    &conclave__measure__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned conclave__data_header__field_indices_by_name[] = {
   5,   /* field[5] = attach */
@@ -2200,6 +2257,7 @@ static const unsigned conclave__data_header__field_indices_by_name[] = {
   9,   /* field[9] = echo */
   2,   /* field[2] = epoch */
   1,   /* field[1] = incarnation */
+  11,   /* field[11] = measure */
   3,   /* field[3] = model */
   10,   /* field[10] = ping */
   8,   /* field[8] = probe */
@@ -2210,7 +2268,7 @@ static const ProtobufCIntRange conclave__data_header__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 16, 5 },
-  { 0, 11 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor conclave__data_header__descriptor =
 {
@@ -2220,7 +2278,7 @@ const ProtobufCMessageDescriptor conclave__data_header__descriptor =
   "Conclave__DataHeader",
   "conclave",
   sizeof(Conclave__DataHeader),
-  11,
+  12,
   conclave__data_header__field_descriptors,
   conclave__data_header__field_indices_by_name,
   2,  conclave__data_header__number_ranges,
@@ -2750,6 +2808,57 @@ const ProtobufCMessageDescriptor conclave__echo__descriptor =
   conclave__echo__field_indices_by_name,
   1,  conclave__echo__number_ranges,
   (ProtobufCMessageInit) conclave__echo__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor conclave__measure__field_descriptors[2] =
+{
+  {
+    "port",
+    1,
+    PROTOBUF_C_LABEL_REQUIRED,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Conclave__Measure, port),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "token",
+    2,
+    PROTOBUF_C_LABEL_REQUIRED,
+    PROTOBUF_C_TYPE_FIXED64,
+    0,   /* quantifier_offset */
+    offsetof(Conclave__Measure, token),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned conclave__measure__field_indices_by_name[] = {
+  0,   /* field[0] = port */
+  1,   /* field[1] = token */
+};
+static const ProtobufCIntRange conclave__measure__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor conclave__measure__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "conclave.Measure",
+  "Measure",
+  "Conclave__Measure",
+  "conclave",
+  sizeof(Conclave__Measure),
+  2,
+  conclave__measure__field_descriptors,
+  conclave__measure__field_indices_by_name,
+  1,  conclave__measure__number_ranges,
+  (ProtobufCMessageInit) conclave__measure__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCEnumValue conclave__refusal_reason__enum_values_by_number[8] =

@@ -23,7 +23,8 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
   private let health = ClusterHealth()
   private let thread = Mutex<ControlThread?>(nil)
   private var attached: [Incarnation: RoutingID] = [:]
-  private var prober: LinkProber?
+  /// Measures the links, between calls of the thread that uses `experts`; nil until gathered.
+  public private(set) var prober: LinkProber?
 
   /// The routed experts on the workers; nil before `gather`, and for a dense model.
   public private(set) var experts: RemoteExperts?
@@ -184,29 +185,15 @@ extension ClusterCoordinator {
 
   private func serve(_ links: [WorkerLink]) {
     let socket = DataSocket(dataRouter, model: model.digest)
-    prober = LinkProber(socket, links: links, timeout: options.combineTimeout)
     if let catalog = model.catalog {
       experts = RemoteExperts(
         socket, attached: attached, catalog: catalog, kernels: kernels, health: health,
         options: options)
     }
+    prober = LinkProber(
+      socket, links: experts?.links ?? links, timeout: options.combineTimeout)
     let running = ControlThread(control, options)
     thread.withLock { $0 = running }
-  }
-
-  /// Measures raw round trips to every worker, one after another, without computation.
-  ///
-  /// Call it after `gather`, from the thread that uses `experts`, while nothing is dispatched.
-  /// - Parameters:
-  ///   - payloadByteCount: Bytes each way, at most 64 MiB.
-  ///   - count: Round trips for each worker, after a few that are not counted.
-  /// - Returns: One result for each worker.
-  /// - Throws: `ClusterError` when a worker is gone or does not echo within the combine timeout.
-  public func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
-    if let experts {
-      return try experts.probe(payloadByteCount: payloadByteCount, count: count)
-    }
-    return try prober?.probe(payloadByteCount: payloadByteCount, count: count) ?? []
   }
 
   /// Tells the workers that this cluster ends, and ends its control thread.

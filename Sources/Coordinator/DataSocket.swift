@@ -76,7 +76,8 @@ final class DataSocket {
     case .reply(let reply): return .reply(reply)
     case .echo(let echo): return .echo(echo)
     case .attach: return .stale
-    case .dispatch, .probe, .ping: return .garbage("a message that only coordinators send")
+    case .dispatch, .probe, .ping, .measure:
+      return .garbage("a message that only coordinators send")
     }
   }
 

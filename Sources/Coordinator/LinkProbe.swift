@@ -1,9 +1,18 @@
+import Foundation
 import Messages
 public import Placement
 public import Telemetry
 import Transport
 
-/// Raw round trips on one worker's data link, with a payload and no computation.
+/// What carries a probe.
+public enum ProbeTransport: String, Sendable, CaseIterable, Codable {
+  /// The connection that dispatches use.
+  case zeromq
+  /// A plain TCP connection between the same processes.
+  case tcp
+}
+
+/// Round trips on one worker's link, with a payload and no computation.
 public struct ProbeResult: Sendable {
   /// The worker.
   public let worker: WorkerID
@@ -11,85 +20,237 @@ public struct ProbeResult: Sendable {
   public let label: String
   /// Bytes of the payload, each way.
   public let payloadByteCount: Int
-  /// The round trips.
-  public let roundTrips: LatencyHistogram
-}
+  /// What carried it.
+  public let transport: ProbeTransport
+  /// Time from one probe to the next, as scheduled.
+  public let interval: Duration
+  /// Every probe, in order.
+  public let exchanges: [Exchange]
 
-extension RemoteExperts {
-  /// The same as `ClusterCoordinator.probe`, for who has only the experts.
-  ///
-  /// - Parameters:
-  ///   - payloadByteCount: Bytes each way, at most 64 MiB.
-  ///   - count: Round trips for each worker, after a few that are not counted.
-  /// - Returns: One result for each worker.
-  /// - Throws: `ClusterError` when a worker is gone or does not echo within the combine timeout.
-  public func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
-    try LinkProber(socket, links: liveLinks, timeout: combineTimeout)
-      .probe(payloadByteCount: payloadByteCount, count: count)
+  /// From the scheduled moment of each probe until its echo was here.
+  public var roundTrips: LatencyHistogram {
+    var histogram = LatencyHistogram()
+    for exchange in exchanges { histogram.record(nanoseconds: exchange.responseTime) }
+    return histogram
+  }
+
+  /// The mean difference between a round trip and the one before.
+  public var jitter: Duration {
+    let times = exchanges.map { Double($0.roundTrip) }
+    guard times.count > 1 else { return .zero }
+    let sum = zip(times, times.dropFirst()).reduce(0.0) { $0 + abs($1.0 - $1.1) }
+    return .nanoseconds(Int64(sum / Double(times.count - 1)))
+  }
+
+  /// Estimated times of each way, by a clock's offset.
+  public func oneWay(_ clock: ClockOffset) -> (out: LatencyHistogram, back: LatencyHistogram) {
+    var out = LatencyHistogram()
+    var back = LatencyHistogram()
+    for exchange in exchanges {
+      let received = clock.toOurs(exchange.receivedAt)
+      let replied = clock.toOurs(exchange.repliedAt)
+      out.record(nanoseconds: received > exchange.sentAt ? received - exchange.sentAt : 0)
+      back.record(nanoseconds: exchange.arrivedAt > replied ? exchange.arrivedAt - replied : 0)
+    }
+    return (out, back)
   }
 }
 
-/// Measures round trips on the data links; used by the thread that owns the data socket.
-final class LinkProber {
+/// What is true of a link whatever the payload.
+public struct LinkFigures: Sendable {
+  /// The worker.
+  public let worker: WorkerID
+  /// Its number and name.
+  public let label: String
+  /// How far the worker's clock is ahead.
+  public internal(set) var clock = ClockOffset()
+  /// Bytes per second to the worker, by transport.
+  public internal(set) var bytesPerSecondOut: [ProbeTransport: Double] = [:]
+  /// Bytes per second from the worker, by transport.
+  public internal(set) var bytesPerSecondBack: [ProbeTransport: Double] = [:]
+  /// Segments that were sent again on the plain connection, to and from the worker; nil without one.
+  public internal(set) var retransmitCount: (out: Int, back: Int)?
+
+  init(worker: WorkerID, label: String) {
+    self.worker = worker
+    self.label = label
+  }
+}
+
+/// Measures the data links; used by the thread that owns the data socket.
+public final class LinkProber {
   private static let warmUpCount = 5
+  /// Probes of one transport before the other has its turn, so that both see the same moments.
+  private static let blockCount = 25
+  /// A fixed schedule must leave the link idle most of the time, or it measures its own queue.
+  private static let shortestInterval: UInt64 = 2_000_000
+  /// How long a worker may take to make a plain connection.
+  private static let connectTimeout: Duration = .seconds(2)
+  /// What a measurement of bandwidth should take at least.
+  private static let bandwidthTime: UInt64 = 20_000_000
+
+  private struct Channels {
+    let data: DataChannel
+    var plain: TCPChannel?
+  }
 
   private let socket: DataSocket
   private let links: [WorkerLink]
   private let timeout: Duration
-  private var inbox = Multipart()
+  private var channels: [Channels]
   private var probeCount: UInt64 = 0
 
   init(_ socket: DataSocket, links: [WorkerLink], timeout: Duration) {
     self.socket = socket
     self.links = links
     self.timeout = timeout
+    channels = links.map { Channels(data: DataChannel(socket, $0)) }
   }
 
-  /// `count` round trips to every worker, one worker after another.
-  func probe(payloadByteCount: Int, count: Int) throws -> [ProbeResult] {
-    let byteCount = min(max(payloadByteCount, 0), WireLimits.probeByteCount)
-    return try links.map { link in
-      var roundTrips = LatencyHistogram()
-      for round in 0..<count + Self.warmUpCount {
-        let nanoseconds = try roundTrip(link, byteCount: byteCount)
-        if round >= Self.warmUpCount { roundTrips.record(nanoseconds: nanoseconds) }
-      }
-      return ProbeResult(
-        worker: link.id, label: link.label, payloadByteCount: byteCount, roundTrips: roundTrips)
-    }
-  }
+  /// The workers whose links there are.
+  public var workers: [WorkerID] { links.map(\.id) }
 
-  /// Nanoseconds from beginning to write a probe until its echo is here.
-  private func roundTrip(_ link: WorkerLink, byteCount: Int) throws -> UInt64 {
-    let start = MonotonicTime.nanoseconds
-    let deadline = MonotonicTime.now + timeout
-    probeCount += 1
-    let probe = ProbeHeader(number: probeCount, echoByteCount: byteCount, enqueuedAt: start)
-    do throws(TransportError) {
+  /// Asks every worker for a plain TCP connection to that port, or any free one, of our host.
+  ///
+  /// - Returns: The labels of workers that made none, because something between does not let them.
+  /// - Throws: `TransportError` when the port cannot be listened on.
+  public func connectPlainly(port: Int?) throws -> [String] {
+    let host = TCPEndpoint(socket.router.endpoint)?.host ?? "127.0.0.1"
+    let listener = try TCPListener(TCPEndpoint(host: host, port: port ?? 0))
+    let tokens = links.map { _ in UInt64.random(in: 0 ... .max) }
+    for (link, token) in zip(links, tokens) {
       var message = Multipart()
       try message.append(byteCount: 0)
-      try message.append(byteCount: byteCount)
-      try socket.send(.probe(probe), &message, to: link)
-    } catch {
-      throw ClusterError.probe(worker: link.label, reason: error.reason)
-    }
-    while MonotonicTime.now <= deadline {
-      guard let sender = try socket.router.receive(&inbox, timeout: .milliseconds(100)) else {
-        if let problem = socket.ping(link) {
-          throw ClusterError.probe(worker: link.label, reason: problem)
-        }
-        continue
-      }
-      let arrivedAt = MonotonicTime.nanoseconds
-      guard sender == link.peer else { continue }
-      switch socket.check(inbox, of: link) {
-      case .echo(let echo) where echo.number == probe.number: return arrivedAt - start
-      case .garbage(let what):
-        throw ClusterError.probe(worker: link.label, reason: "it sent \(what)")
-      case .echo, .reply, .stale: continue
+      try message.append(byteCount: 0)
+      let ask = MeasureHeader(port: listener.endpoint.port, token: token)
+      do throws(TransportError) {
+        try socket.send(.measure(ask), &message, to: link)
+      } catch {
+        throw ClusterError.probe(worker: link.label, reason: error.reason)
       }
     }
-    throw ClusterError.probe(
-      worker: link.label, reason: "no echo came within \(timeout)")
+    let deadline = MonotonicTime.now + Self.connectTimeout
+    while channels.contains(where: { $0.plain == nil }), MonotonicTime.now < deadline {
+      guard let plain = listener.accept(timeout: .milliseconds(100)) else { continue }
+      plain.setTimeout(.seconds(1))
+      var bytes = [UInt8](repeating: 0, count: EchoFrame.tokenByteCount)
+      guard (try? plain.readAll(into: &bytes, count: bytes.count)) != nil,
+        let index = tokens.firstIndex(of: EchoFrame.token(bytes)), channels[index].plain == nil
+      else { continue }
+      plain.setTimeout(timeout)
+      channels[index].plain = TCPChannel(plain, worker: links[index].label)
+    }
+    return links.indices.filter { channels[$0].plain == nil }.map { links[$0].label }
+  }
+
+  /// Round trips to one worker, with every transport that there is, in turns.
+  ///
+  /// - Parameters:
+  ///   - worker: Index among `workers`.
+  ///   - payloadByteCount: Bytes each way, at most 64 MiB.
+  ///   - count: Probes of each transport, after a few that are not counted.
+  ///   - interval: Time from one probe to the next; nil is four round trips, at least 2 ms.
+  /// - Returns: A result for each transport.
+  /// - Throws: `ClusterError.probe` when a worker is gone or an echo does not come in time.
+  public func probe(
+    worker: Int, payloadByteCount: Int, count: Int, interval: Duration? = nil
+  ) throws -> [ProbeResult] {
+    let byteCount = min(max(payloadByteCount, 0), WireLimits.probeByteCount)
+    let transports = ProbeTransport.allCases.filter { channel($0, of: worker) != nil }
+    var intervals: [ProbeTransport: UInt64] = [:]
+    var exchanges: [ProbeTransport: [Exchange]] = [:]
+    for transport in transports {
+      let warmUps = try one(transport, worker, count: Self.warmUpCount, byteCount, byteCount)
+      let typical = warmUps.map(\.roundTrip).sorted()[Self.warmUpCount / 2]
+      intervals[transport] =
+        interval.map { UInt64(max(0, $0 / .nanoseconds(1))) }
+        ?? max(Self.shortestInterval, 4 * typical)
+    }
+    var rest = count
+    while rest > 0 {
+      let block = min(rest, Self.blockCount)
+      for transport in transports {
+        exchanges[transport, default: []] += try run(
+          transport, worker, count: block, byteCount, byteCount, intervals[transport] ?? 0)
+      }
+      rest -= block
+    }
+    return transports.map {
+      ProbeResult(
+        worker: links[worker].id, label: links[worker].label, payloadByteCount: byteCount,
+        transport: $0, interval: .nanoseconds(Int64(clamping: intervals[$0] ?? 0)),
+        exchanges: exchanges[$0] ?? [])
+    }
+  }
+
+  /// The clock, bandwidth and retransmissions of one worker's link.
+  ///
+  /// - Throws: `ClusterError.probe` when the worker is gone or an echo does not come in time.
+  public func figures(worker: Int) throws -> LinkFigures {
+    var figures = LinkFigures(worker: links[worker].id, label: links[worker].label)
+    figures.clock = try clock(worker: worker)
+    for transport in ProbeTransport.allCases where channel(transport, of: worker) != nil {
+      figures.bytesPerSecondOut[transport] = try bandwidth(transport, worker) { ($0, 0) }
+      figures.bytesPerSecondBack[transport] = try bandwidth(transport, worker) { (0, $0) }
+    }
+    if let plain = channels[worker].plain, let information = plain.information {
+      _ = try run(.tcp, worker, count: 1, 0, 1, 0)  // brings the worker's count up to date
+      figures.retransmitCount = (information.retransmitCount, plain.workerRetransmitCount)
+    }
+    return figures
+  }
+
+  /// How far a worker's clock is ahead: the best of some small exchanges.
+  ///
+  /// - Throws: `ClusterError.probe` when the worker is gone or an echo does not come in time.
+  public func clock(worker: Int, count: Int = 50) throws -> ClockOffset {
+    var clock = ClockOffset()
+    for transport in ProbeTransport.allCases where channel(transport, of: worker) != nil {
+      for exchange in try run(transport, worker, count: count, 0, 0, 300_000) {
+        clock.add(exchange)
+      }
+    }
+    return clock
+  }
+
+  private func channel(_ transport: ProbeTransport, of worker: Int) -> (any ProbeChannel)? {
+    transport == .zeromq ? channels[worker].data : channels[worker].plain
+  }
+
+  private func run(
+    _ transport: ProbeTransport, _ worker: Int, count: Int, _ byteCount: Int, _ echoByteCount: Int,
+    _ interval: UInt64
+  ) throws -> [Exchange] {
+    guard let channel = self.channel(transport, of: worker) else { return [] }
+    let first = probeCount + 1
+    probeCount += UInt64(count)
+    return try OpenLoop(interval: interval, timeout: timeout).run(
+      channel, worker: links[worker].label, first: first, count: count, byteCount: byteCount,
+      echoByteCount: echoByteCount)
+  }
+
+  /// Probes one after another, none sent before the last one's echo is here.
+  private func one(
+    _ transport: ProbeTransport, _ worker: Int, count: Int, _ byteCount: Int, _ echoByteCount: Int
+  ) throws -> [Exchange] {
+    try (0..<count).flatMap { _ in
+      try run(transport, worker, count: 1, byteCount, echoByteCount, 0)
+    }
+  }
+
+  /// Bytes per second of one direction: a transfer that is long enough, without the least round trip.
+  private func bandwidth(
+    _ transport: ProbeTransport, _ worker: Int, bytes: (Int) -> (Int, Int)
+  ) throws -> Double {
+    let small = try one(transport, worker, count: 5, 0, 0).map(\.networkTime).min() ?? 0
+    var byteCount = 256 << 10
+    while true {
+      let (out, back) = bytes(byteCount)
+      let times = try one(transport, worker, count: 3, out, back).map(\.networkTime).sorted()
+      if times[1] >= Self.bandwidthTime || byteCount >= WireLimits.probeByteCount / 2 {
+        return Double(byteCount) / (Double(max(times[1] - min(small, times[1]), 1)) / 1e9)
+      }
+      byteCount *= 4
+    }
   }
 }

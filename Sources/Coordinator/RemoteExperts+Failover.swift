@@ -165,9 +165,4 @@ extension RemoteExperts {
     staleReplyCount -= 1
     attached[incarnation] = sender
   }
-
-  /// The links of workers that are not lost.
-  var liveLinks: [WorkerLink] {
-    links.indices.filter { routes.states[$0] != .lost }.map { links[$0] }
-  }
 }

@@ -4,7 +4,7 @@ import Messages
 import ModelFiles
 import Placement
 import Synchronization
-import Telemetry
+public import Telemetry
 public import Tensors
 import Transport
 
@@ -52,6 +52,8 @@ public final class RemoteExperts: ExpertBackend {
   var isDisturbed = false
   var gapSince: Duration?
   var lastLoss = "no worker has joined"
+  /// Writes down what happens to each call; nil unless somebody wants to know.
+  public var recorder: DispatchRecorder?
   /// Replies that belonged to no live call, or came after another worker's.
   public internal(set) var staleReplyCount = 0
   /// Calls that were sent to another worker because one was late.
@@ -109,6 +111,8 @@ extension RemoteExperts {
       nextCall(layer), batch,
       assignment: routes.preferred[layer.rawValue - geometry.moeLayers.lowerBound],
       links: links.count)
+    recorder?.dispatching(
+      callCount, layer: layer.rawValue, rowCount: batch.rowCount, at: enqueuedAt)
     do {
       for worker in links.indices where !slot.split.shares[worker].isEmpty {
         try send(slot, share: worker, to: worker, attempt: 1, enqueuedAt: enqueuedAt)
@@ -163,6 +167,7 @@ extension RemoteExperts {
     slot.tracker.sent(
       share, part.groups, partialCount: part.partials.count, to: worker, attempt: attempt, at: now,
       lateAt: now + times[worker].limit(size: part.entries.count))
+    recorder?.sent(call.number, to: worker, at: MonotonicTime.nanoseconds)
   }
 }
 
@@ -179,8 +184,10 @@ extension RemoteExperts {
       throw ClusterError.batch("dispatch \(ticket.id) is not on its way")
     }
     defer { slot.tracker.abandon() }
+    let start = MonotonicTime.nanoseconds
     try wait(for: slot)
     slot.add(into: &sum, with: kernels)
+    recorder?.combined(ticket.id, from: start, to: MonotonicTime.nanoseconds)
   }
 
   private func wait(for slot: CallSlot) throws {
@@ -234,6 +241,7 @@ extension RemoteExperts {
       let sending = slot.tracker.sendings[index]
       times[worker].record(
         MonotonicTime.now - sending.sentAt, size: slot.split.shares[sending.share].entries.count)
+      recorder?.replied(reply.call.number, ShareRecord(reply, from: worker, arrivedAt: arrivedAt))
     case .stale: staleReplyCount += 1
     case .garbage(let what): lose(worker, "it sent \(what)", suspendedFor: Self.garbagePause)
     case .failed(let reason):

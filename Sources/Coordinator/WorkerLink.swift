@@ -48,3 +48,15 @@ public struct LinkLatencies: Sendable {
   /// Its calls, hop by hop.
   public let hops: HopLatencies
 }
+
+extension ShareRecord {
+  /// The times of an answered share; when it was sent is not in the reply.
+  init(_ reply: ReplyHeader, from worker: Int, arrivedAt: UInt64) {
+    self.init(worker: worker, sentAt: 0)
+    receivedAt = reply.times.receivedAt
+    computeStartedAt = reply.times.computeStartedAt
+    computeEndedAt = reply.times.computeEndedAt
+    repliedAt = reply.times.repliedAt
+    self.arrivedAt = arrivedAt
+  }
+}

@@ -46,6 +46,13 @@ extension MessageCodec {
             number: echo.number, enqueuedAt: echo.enqueued_at, receivedAt: echo.received_at,
             repliedAt: echo.replied_at))
       }
+    case CONCLAVE__DATA_HEADER__BODY_MEASURE:
+      if let measure = unsafe wire.measure?.pointee {
+        let checks = FieldChecks(message: "Measure")
+        return unsafe .measure(
+          MeasureHeader(
+            port: try checks.integer(measure.port, "port", in: 1...65_535), token: measure.token))
+      }
     default: break
     }
     throw checks.error("no body that this build knows")

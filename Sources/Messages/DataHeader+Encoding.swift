@@ -35,6 +35,9 @@ extension MessageCodec {
     case .echo(let echo):
       unsafe wire.pointee.body_case = CONCLAVE__DATA_HEADER__BODY_ECHO
       unsafe wire.pointee.echo = try encode(echo)
+    case .measure(let measure):
+      unsafe wire.pointee.body_case = CONCLAVE__DATA_HEADER__BODY_MEASURE
+      unsafe wire.pointee.measure = try encode(measure)
     }
     unsafe try pack(
       wire, limit: WireLimits.headerByteCount, into: &bytes, FieldChecks(message: "DataHeader"))
@@ -117,6 +120,17 @@ extension MessageCodec {
     unsafe wire.pointee.enqueued_at = echo.enqueuedAt
     unsafe wire.pointee.received_at = echo.receivedAt
     unsafe wire.pointee.replied_at = echo.repliedAt
+    return unsafe wire
+  }
+
+  private func encode(
+    _ measure: MeasureHeader
+  ) throws(WireError) -> UnsafeMutablePointer<Conclave__Measure> {
+    let checks = FieldChecks(message: "Measure")
+    let wire = unsafe try arena.allocate(Conclave__Measure.self)
+    unsafe conclave__measure__init(wire)
+    unsafe wire.pointee.port = try checks.field(measure.port, "port", in: 1...65_535)
+    unsafe wire.pointee.token = measure.token
     return unsafe wire
   }
 }

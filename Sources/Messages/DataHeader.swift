@@ -36,6 +36,8 @@ public struct DataHeader: Equatable, Sendable {
     case echo(EchoHeader)
     /// Coordinator: is the connection there? Never answered.
     case ping
+    /// Coordinator: make a plain connection, to measure by.
+    case measure(MeasureHeader)
   }
 }
 
@@ -211,5 +213,19 @@ public struct EchoHeader: Equatable, Sendable {
     self.enqueuedAt = enqueuedAt
     self.receivedAt = receivedAt
     self.repliedAt = repliedAt
+  }
+}
+
+/// A wish for a plain TCP connection that echoes.
+public struct MeasureHeader: Equatable, Sendable {
+  /// The port on the host that the worker joined.
+  public var port: Int
+  /// What the worker sends first, so that its connection is known.
+  public var token: UInt64
+
+  /// States the wish.
+  public init(port: Int, token: UInt64) {
+    self.port = port
+    self.token = token
   }
 }

@@ -38,12 +38,24 @@ public struct LatencyHistogram: Sendable {
     return .nanoseconds(Int64(clamping: histogram.valueAtPercentile(percentile)))
   }
 
+  /// What was counted, ascending: nanoseconds, and how often, as far as durations are told apart.
+  public var counts: [(nanoseconds: UInt64, count: Int)] {
+    histogram.recordedValues().map { ($0.value, Int(clamping: $0.count)) }
+  }
+
+  /// Counts a duration several times.
+  public mutating func record(nanoseconds: UInt64, count: Int) {
+    histogram.record(min(nanoseconds, Self.limit), count: UInt32(clamping: count))
+  }
+
   /// The median.
   public var p50: Duration { percentile(50) }
   /// What 90 percent do not exceed.
   public var p90: Duration { percentile(90) }
   /// What 99 percent do not exceed.
   public var p99: Duration { percentile(99) }
+  /// What 999 in 1000 do not exceed.
+  public var p999: Duration { percentile(99.9) }
   /// The longest.
   public var max: Duration { percentile(100) }
   /// The mean; zero when there are none.

@@ -129,6 +129,12 @@ public final class TCPSocket: Sendable {
     }
   }
 
+  /// Waits up to a whole number of milliseconds for something to read, or for the end.
+  public func isReadable(within timeout: Duration) -> Bool {
+    var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&wait, 1, timeout.milliseconds) > 0
+  }
+
   // MARK: - Options and state
 
   /// Tells the other side that no more bytes follow.

@@ -52,6 +52,7 @@ struct DataServer: ~Copyable {
         status.end()
       case .probe(let probe): try answer(probe, receivedAt: receivedAt)
       case .ping: break
+      case .measure(let measure): startEcho(measure)
       case .attach, .reply, .echo: throw WorkerError.assignment("a message that only workers send")
       }
     } catch let error as WireError {
@@ -109,6 +110,13 @@ struct DataServer: ~Copyable {
 // MARK: - Probes
 
 extension DataServer {
+  /// Echoes by plain TCP, beside this socket, on the coordinator's host.
+  private func startEcho(_ measure: MeasureHeader) {
+    guard let data = TCPEndpoint(work.endpoint) else { return }
+    EchoResponder.start(
+      at: TCPEndpoint(host: data.host, port: measure.port), token: measure.token)
+  }
+
   private mutating func answer(_ probe: ProbeHeader, receivedAt: UInt64) throws {
     outbox.removeAll()
     try outbox.append(byteCount: 0)

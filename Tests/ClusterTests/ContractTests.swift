@@ -106,6 +106,56 @@ extension ClusterTests {
       #expect(Set(links.compactMap { $0["payloadBytes"] as? Int }) == [1024, 16384])
     }
 
+    @Test func `latency says more of each link, and the same in other forms`() throws {
+      let folder = FileManager.default.temporaryDirectory.appending(path: "latency-\(UUID())")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(at: folder) }
+      let saved = folder.appending(path: "saved.json").path
+      let page = folder.appending(path: "page.html").path
+      let call = ["latency", "--workers", "1", "--sizes", "1KiB", "--count", "30"]
+      let result = try object(call + ["--save", saved, "--html", page])
+      let link = try #require((result["links"] as? [[String: Any]])?.first)
+      for field in ["p999", "jitter", "interval", "mean"] { #expect(link[field] is Double) }
+      for field in ["tcp", "out", "back"] {
+        #expect((link[field] as? [String: Any])?["p50"] is Double, "\(field)")
+      }
+      let worker = try #require((result["workers"] as? [[String: Any]])?.first)
+      let bound = try #require(worker["clockErrorBound"] as? Double)
+      // A worker of this machine has the same clock.
+      #expect(abs(try #require(worker["clockOffset"] as? Double)) <= bound)
+      #expect(worker["retransmitsOut"] is Int)
+      let again = try ConclaveCommand.run(call + ["--baseline", saved, "--save", saved, "--csv"])
+      #expect(again.status == 0)
+      let lines = again.text.split(separator: "\n")
+      #expect(lines.first?.hasPrefix("kind,worker,label,payloadBytes,over,") == true)
+      #expect(lines.count == 7)
+      #expect(again.errors.contains("changed beyond noise"))
+      let html = try String(contentsOfFile: page, encoding: .utf8)
+      #expect(html.contains("const report = {\"measuredAt\":"))
+      #expect(html.matches(of: /(src|href)=/).isEmpty, "the page needs nothing else")
+    }
+
+    @Test func `latency follows tokens through a model`() throws {
+      let result = try object([
+        "latency", Fixtures.demoModel, "--workers", "2", "--sizes", "64", "--count", "5",
+        "--prompt-tokens", "16", "--generate-tokens", "6",
+      ])
+      let trace = try #require(result["trace"] as? [String: Any])
+      for (kind, steps) in [("decode", 6), ("prefill", 3)] {
+        let part = try #require(trace[kind] as? [String: Any])
+        #expect((part["steps"] as? [String: Any])?["count"] as? Int == steps)
+        let path = try #require(part["path"] as? [String: Double])
+        let mean = try #require((part["steps"] as? [String: Any])?["mean"] as? Double)
+        #expect(abs(path.values.reduce(0, +) / mean - 1) < 0.01, "the parts are the whole")
+        let words = try #require(part["words"] as? [String])
+        #expect(words.count == 4)
+        #expect(
+          words.dropFirst().allSatisfy { $0.hasPrefix("layer ") && $0.contains(" waits for ") })
+        let layers = try #require(part["layers"] as? [[String: Any]])
+        #expect(!layers.isEmpty)
+      }
+    }
+
     @Test func `bench gives medians and spread`() throws {
       let result = try object([
         "bench", Fixtures.demoModel, "--prompt-tokens", "64", "--generate-tokens", "16",

@@ -85,7 +85,10 @@ extension ClusterTests {
       ["emulate-link", "--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--delay", "soon"],
       ["emulate-link", "--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--at", "1s explode"],
       ["logits", "m", "--tokens", "1", "--data-port", "7401"],
-      ["latency", "--count", "0"], ["inspect"], ["inspect", "m", "--no-such-flag"],
+      ["latency", "--workers", "1", "--count", "0"], ["latency"],
+      ["latency", "--workers", "1", "--json", "--csv"],
+      ["latency", "--workers", "1", "--watch", "--json"],
+      ["inspect"], ["inspect", "m", "--no-such-flag"],
     ])
     func `bad usage is exit 64 and one line`(arguments: [String]) throws {
       let line = try ConclaveCommand.failure(arguments, status: 64)

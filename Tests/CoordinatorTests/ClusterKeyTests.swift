@@ -50,7 +50,7 @@ import Worker
     try coordinator.gather()
     let remote = try #require(coordinator.experts)
     #expect(try answer(remote, layer, rows: 5, seed: 3) == expected)
-    _ = try coordinator.probe(payloadByteCount: 1 << 20, count: 3)
+    _ = try coordinator.prober?.probe(worker: 0, payloadByteCount: 1 << 20, count: 3)
     coordinator.shutdown()
     for worker in workers { worker.stop() }
   }

@@ -96,7 +96,11 @@ import Worker
     try coordinator.gather()
     #expect(coordinator.experts == nil)
     #expect(log.contain("The model has no routed experts; the workers stay idle"))
-    #expect(try coordinator.probe(payloadByteCount: 100, count: 2).count == 2)
+    let prober = try #require(coordinator.prober)
+    for worker in 0..<2 {
+      let results = try prober.probe(worker: worker, payloadByteCount: 100, count: 2)
+      #expect(results.map(\.exchanges.count) == [2])
+    }
     coordinator.shutdown()
     for worker in workers { #expect(throws: Never.self) { try worker.waitForEnd()?.get() } }
     for worker in workers { #expect(worker.hasEnded) }
@@ -114,10 +118,15 @@ import Worker
     }
     try coordinator.gather()
     let remote = try #require(coordinator.experts)
+    let prober = try #require(coordinator.prober)
+    #expect(try prober.connectPlainly(port: nil).isEmpty)
     for size in [0, 1_000, 3 << 20] {
-      let results = try coordinator.probe(payloadByteCount: size, count: 3)
-      #expect(results.map(\.roundTrips.count) == [3, 3])
-      #expect(results.allSatisfy { $0.payloadByteCount == size && $0.roundTrips.p50 > .zero })
+      for worker in 0..<2 {
+        let results = try prober.probe(worker: worker, payloadByteCount: size, count: 3)
+        #expect(results.map(\.transport) == [.zeromq, .tcp])
+        #expect(results.map(\.roundTrips.count) == [3, 3])
+        #expect(results.allSatisfy { $0.payloadByteCount == size && $0.roundTrips.p50 > .zero })
+      }
     }
     _ = try answer(remote, model.geometry.layers[0], rows: 16, seed: 1)
     for link in coordinator.latencies {

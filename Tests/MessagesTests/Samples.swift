@@ -69,6 +69,7 @@ enum Samples {
         times: times, error: "layer 59 is not loaded")),
     .probe(ProbeHeader(number: 1, echoByteCount: 1 << 20, enqueuedAt: 9)),
     .echo(EchoHeader(number: 1, enqueuedAt: 9, receivedAt: 10, repliedAt: 11)),
+    .measure(MeasureHeader(port: 7_173, token: .max)),
   ]
 
   static func control(_ body: ControlMessage.Body) -> ControlMessage {

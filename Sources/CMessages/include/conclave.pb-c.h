@@ -36,6 +36,7 @@ typedef struct Conclave__Dispatch Conclave__Dispatch;
 typedef struct Conclave__Reply Conclave__Reply;
 typedef struct Conclave__Probe Conclave__Probe;
 typedef struct Conclave__Echo Conclave__Echo;
+typedef struct Conclave__Measure Conclave__Measure;
 
 
 /* --- enums --- */
@@ -508,7 +509,8 @@ typedef enum {
   CONCLAVE__DATA_HEADER__BODY_REPLY = 18,
   CONCLAVE__DATA_HEADER__BODY_PROBE = 19,
   CONCLAVE__DATA_HEADER__BODY_ECHO = 20,
-  CONCLAVE__DATA_HEADER__BODY_PING = 21
+  CONCLAVE__DATA_HEADER__BODY_PING = 21,
+  CONCLAVE__DATA_HEADER__BODY_MEASURE = 22
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(CONCLAVE__DATA_HEADER__BODY__CASE)
 } Conclave__DataHeader__BodyCase;
 
@@ -546,6 +548,7 @@ struct  Conclave__DataHeader
     Conclave__Probe *probe;
     Conclave__Echo *echo;
     Conclave__Ping *ping;
+    Conclave__Measure *measure;
   };
 };
 #define CONCLAVE__DATA_HEADER__INIT \
@@ -730,6 +733,27 @@ struct  Conclave__Echo
 #define CONCLAVE__ECHO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&conclave__echo__descriptor) \
     , 0, 0, 0, 0 }
+
+
+/*
+ * Coordinator to worker: connect by plain TCP to this port of the host that was joined, send the
+ * token, and echo what comes until the connection ends; see EchoFrame.swift. Empty frames.
+ */
+struct  Conclave__Measure
+{
+  ProtobufCMessage base;
+  /*
+   * 1 to 65535.
+   */
+  uint32_t port;
+  /*
+   * Tells the connection from others.
+   */
+  uint64_t token;
+};
+#define CONCLAVE__MEASURE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&conclave__measure__descriptor) \
+    , 0, 0 }
 
 
 /* Conclave__ControlMessage methods */
@@ -1131,6 +1155,25 @@ Conclave__Echo *
 void   conclave__echo__free_unpacked
                      (Conclave__Echo *message,
                       ProtobufCAllocator *allocator);
+/* Conclave__Measure methods */
+void   conclave__measure__init
+                     (Conclave__Measure         *message);
+size_t conclave__measure__get_packed_size
+                     (const Conclave__Measure   *message);
+size_t conclave__measure__pack
+                     (const Conclave__Measure   *message,
+                      uint8_t             *out);
+size_t conclave__measure__pack_to_buffer
+                     (const Conclave__Measure   *message,
+                      ProtobufCBuffer     *buffer);
+Conclave__Measure *
+       conclave__measure__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   conclave__measure__free_unpacked
+                     (Conclave__Measure *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Conclave__ControlMessage_Closure)
@@ -1196,6 +1239,9 @@ typedef void (*Conclave__Probe_Closure)
 typedef void (*Conclave__Echo_Closure)
                  (const Conclave__Echo *message,
                   void *closure_data);
+typedef void (*Conclave__Measure_Closure)
+                 (const Conclave__Measure *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -1227,6 +1273,7 @@ extern const ProtobufCMessageDescriptor conclave__dispatch__descriptor;
 extern const ProtobufCMessageDescriptor conclave__reply__descriptor;
 extern const ProtobufCMessageDescriptor conclave__probe__descriptor;
 extern const ProtobufCMessageDescriptor conclave__echo__descriptor;
+extern const ProtobufCMessageDescriptor conclave__measure__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -1,29 +1,67 @@
 import ArgumentParser
 import Coordinator
+import Foundation
 import Telemetry
 
-/// Round trips to every worker.
+/// Where the time between machines goes.
 struct Latency: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measures round trips to every worker.",
+    abstract: "Measures every link, and where a token's time goes.",
     discussion: """
-      Each probe carries the payload to the worker and back, over the connection that dispatches \
-      use, one probe at a time; the worker computes nothing, and no model is needed. Times are \
-      those that the coordinator's clock sees, in JSON in microseconds.
+      Without a model, probes carry payloads to each worker and back, over the connection that \
+      dispatches use and over plain TCP beside it; the worker computes nothing. Probes are sent by \
+      a fixed schedule, and a round trip counts from its scheduled moment. With a model, a prompt \
+      and an answer of random tokens follow, and every dispatch of every layer is taken apart. \
+      Times in JSON and CSV are microseconds. With --data-port N, plain TCP uses port N + 1.
       """)
 
-  @Argument(help: "A model whose experts the workers load first. (default: none)")
+  @Argument(help: "A model to follow tokens through. (default: none, links only)")
   var model: String?
 
   @Option(
     help: ArgumentHelp("Payload sizes, for example 1KiB,64KiB,1MiB.", valueName: "sizes"))
   var sizes = ByteCountList(argument: "1KiB,5440,64KiB,1MiB") ?? ByteCountList(values: [])
 
-  @Option(help: ArgumentHelp("Probes for each worker and size.", valueName: "count"))
+  @Option(help: ArgumentHelp("Probes for each worker, size and transport.", valueName: "count"))
   var count = 200
+
+  @Option(
+    help: ArgumentHelp(
+      "Microseconds from one probe to the next. (default: 4 round trips, at least 2000)",
+      valueName: "microseconds"))
+  var interval: Int?
+
+  @Option(
+    name: .customLong("prompt-tokens"),
+    help: ArgumentHelp("Prompt to follow, with a model.", valueName: "tokens"))
+  var promptTokens = 128
+
+  @Option(
+    name: .customLong("generate-tokens"),
+    help: ArgumentHelp("Tokens to follow, with a model.", valueName: "tokens"))
+  var generateTokens = 32
+
+  @Flag(help: "Keep measuring and show the last second, until Ctrl-C.")
+  var watch = false
 
   @Flag(help: "Print one JSON object.")
   var json = false
+
+  @Flag(help: "Print comma-separated values.")
+  var csv = false
+
+  @Option(help: ArgumentHelp("Also write a report with charts, one file.", valueName: "file"))
+  var html: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Also keep the histograms; a file that exists is added to.", valueName: "file"))
+  var save: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Also say what changed since that file was saved, beyond noise.", valueName: "file"))
+  var baseline: String?
 
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
@@ -36,34 +74,67 @@ struct Latency: ParsableCommand {
     guard (1...1_000_000).contains(count) else {
       throw ValidationError("--count must be from 1 to 1000000, not \(count)")
     }
+    if let interval, !(0...60_000_000).contains(interval) {
+      throw ValidationError("--interval must be from 0 to 60000000, not \(interval)")
+    }
+    for (option, value) in [
+      ("--prompt-tokens", promptTokens), ("--generate-tokens", generateTokens),
+    ] where !(1...100_000).contains(value) {
+      throw ValidationError("\(option) must be from 1 to 100000, not \(value)")
+    }
+    if watch, json || csv || html != nil || save != nil || baseline != nil || model != nil {
+      throw ValidationError("--watch shows links only; leave out the model and other outputs")
+    }
+    if json, csv { throw ValidationError("--json and --csv exclude each other; give one of them") }
     if clusterArguments.kind == .none {
       throw ValidationError(Self.noLink)
     }
   }
 
   func run() throws {
-    let results = try withWorkers { coordinator in
-      try sizes.values.flatMap { try coordinator.probe(payloadByteCount: $0, count: count) }
+    let known = try baseline.map { try SavedLatencies(path: $0) }
+    guard !watch else {
+      return try withWorkers { prober, _ in
+        try LatencyWatch(prober, sizes: sizes.values, interval: probeInterval).run()
+      }
     }
-    let links = results.sorted {
-      ($0.worker, $0.payloadByteCount) < ($1.worker, $1.payloadByteCount)
+    let report = try withWorkers { prober, session in
+      var report = try LatencyReport(probing: prober, plan)
+      if let session { try report.follow(session, prober, plan) }
+      return report
     }
+    if let html { try LatencyPage(report).write(to: html) }
+    let saved = SavedLatencies(report)
+    if let save { try saved.add(to: save) }
     if json {
-      try Output.json(["links": .array(links.map(Self.json))])
+      try Output.line(JSONText.object(report.json(changes: known?.changes(to: saved))).text)
     } else {
-      for line in Self.table(links).lines(style: .results) { try Output.line(line) }
+      for line in csv ? report.csv : report.lines { try Output.line(line) }
+      guard let known else { return }
+      // Between the lines of a CSV file they would be in the way.
+      for line in known.lines(comparedTo: saved) {
+        if csv { Terminal.note(line) } else { try Output.line(line) }
+      }
     }
   }
 
+  private var probeInterval: Duration? { interval.map { .microseconds($0) } }
+
+  private var plan: LatencyPlan {
+    LatencyPlan(
+      sizes: sizes.values, count: count, interval: probeInterval, promptTokens: promptTokens,
+      generateTokens: generateTokens)
+  }
+
   private func withWorkers<Value>(
-    _ body: (ClusterCoordinator) throws -> Value
+    _ body: (LinkProber, ModelSession?) throws -> Value
   ) throws -> Value {
     if let model {
       return try ModelSession.withSession(
         model, modelArguments, clusterArguments, computeArguments
       ) { session in
         guard let cluster = session.cluster else { throw CommandFailure(Self.noLink) }
-        return try body(cluster.coordinator)
+        return try body(try prober(cluster), session)
       }
     }
     let cluster = try ClusterSession(
@@ -72,29 +143,17 @@ struct Latency: ParsableCommand {
     guard let cluster else { throw CommandFailure(Self.noLink) }
     defer { cluster.close() }
     try cluster.gather()
-    return try body(cluster.coordinator)
+    return try body(try prober(cluster), nil)
   }
 
-  private static func json(_ link: ProbeResult) -> JSONText {
-    let times = link.roundTrips
-    return .object([
-      ("worker", .string("\(link.worker)")), ("label", .string(link.label)),
-      ("payloadBytes", .integer(link.payloadByteCount)), ("count", .integer(times.count)),
-      ("p50", .number(times.p50.microseconds)), ("p90", .number(times.p90.microseconds)),
-      ("p99", .number(times.p99.microseconds)), ("max", .number(times.max.microseconds)),
-      ("mean", .number(times.mean.microseconds)),
-    ])
-  }
-
-  private static func table(_ links: [ProbeResult]) -> Table {
-    var table = Table(
-      ["worker", "payload", "probes", "p50", "p90", "p99", "max"], rightAligned: [1, 2, 3, 4, 5, 6])
-    for link in links {
-      let times = link.roundTrips
-      table.add(
-        [link.label, Quantity.bytes(link.payloadByteCount), "\(times.count)"]
-          + [times.p50, times.p90, times.p99, times.max].map(Quantity.time))
+  private func prober(_ cluster: ClusterSession) throws -> LinkProber {
+    guard let prober = cluster.coordinator.prober else { throw CommandFailure(Self.noLink) }
+    let port = clusterArguments.dataPort.map { $0 + 1 }
+    for worker in try prober.connectPlainly(port: port) {
+      Terminal.note(
+        "\(worker) made no plain connection, so it is measured over ZeroMQ only; let it reach port "
+          + "\(port.map(String.init) ?? "(any; fix it with --data-port)")")
     }
-    return table
+    return prober
   }
 }
