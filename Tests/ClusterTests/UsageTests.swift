@@ -157,8 +157,10 @@ extension ClusterTests {
       (["synthesize", "deepseek-v2", model], "exists"),
       (["synthesize", "deepseek-v2", "/no-such-folder/x.gguf"], "/no-such-folder/x.gguf"),
       (
-        ["logits", model, "--tokens", "1", "--listen", "tcp://192.0.2.1:7400", "--expect", "1"],
-        "192.0.2.1"
+        [
+          "logits", model, "--tokens", "1", "--listen", "tcp://192.0.2.1:7400", "--expect", "1",
+          "--insecure-cluster",
+        ], "192.0.2.1"
       ),
     ])
     func `what cannot be done is exit 1 and names the reason`(call: [String], reason: String) throws
