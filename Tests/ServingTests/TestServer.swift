@@ -25,6 +25,10 @@ func server(
   options.fingerprint = "fp-1"
   options.maximumBodyBytes = maximumBodyBytes
   options.chatFormat = format
+  // Tests run beside each other, and a client may have to wait for a processor.
+  options.connectionLimits.headTimeout = .seconds(120)
+  options.connectionLimits.bodyTimeout = .seconds(120)
+  options.connectionLimits.idleTimeout = .seconds(120)
   change(&options)
   return ChatServer(
     engine: try Engine(TextGenerator(model, tokenizer: tokenizer)), tokenizer: tokenizer,
