@@ -10,12 +10,20 @@ final class ActiveSequence<Cache: SequenceCache> {
   var path: [PrefixNodeID] = []
   /// Whether somebody else's pages hold the same tokens as those that follow in this cache.
   var hasTwin = false
-  /// The next token, between sampling and its events.
-  var choice: Result<SequenceState.Choice, InferenceError>?
+  /// Where its rows of logits begin in the step that runs; one row, and one more for each draft.
+  var firstRow = 0
+  /// Tokens that the step that runs verifies.
+  var draft: PromptLookup?
+  /// How good drafts have been.
+  var acceptance = DraftAcceptance()
+  /// The next tokens, between sampling and their events.
+  var choices: SequenceState.Choices?
 
   /// Prompt tokens that were not run at the first start; nil before it.
   var cachedPromptTokens: Int?
   var preemptionCount = 0
+  var draftedCount = 0
+  var acceptedCount = 0
   var startTime: Duration?
   var firstTokenTime: Duration?
   var lastTokenTime: Duration?
@@ -34,6 +42,7 @@ final class ActiveSequence<Cache: SequenceCache> {
       finishReason: state.finishReason ?? .cancelled, promptTokens: state.promptCount,
       cachedPromptTokens: cachedPromptTokens ?? 0, outputTokens: state.outputCount,
       seed: state.seed, prefillDuration: prefilled - start, decodeDuration: time - prefilled,
-      queueDuration: start - submission.time, preemptionCount: preemptionCount)
+      queueDuration: start - submission.time, preemptionCount: preemptionCount,
+      draftedTokens: draftedCount, acceptedTokens: acceptedCount)
   }
 }

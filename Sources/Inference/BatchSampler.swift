@@ -23,29 +23,26 @@ final class BatchSampler {
     }
   }
 
-  /// Sets the `choice` of each sequence from its row of logits, in the same order.
+  /// Sets the `choices` of each sequence from its rows of logits.
   func choose<Cache>(_ sequences: [ActiveSequence<Cache>], from logits: borrowing FloatMatrix) {
     let chunkCount = min(desks.count, sequences.count)
     guard chunkCount > 1, let team else {
-      for row in sequences.indices { choose(for: sequences[row], logits, row, at: desks[0]) }
+      for sequence in sequences { choose(for: sequence, logits, at: desks[0]) }
       return
     }
     // Each sequence and each desk is touched by one call of the closure only.
     team.forEach(chunkCount) { chunk in
-      for row in stride(from: chunk, to: sequences.count, by: chunkCount) {
-        choose(for: sequences[row], logits, row, at: desks[chunk])
+      for index in stride(from: chunk, to: sequences.count, by: chunkCount) {
+        choose(for: sequences[index], logits, at: desks[chunk])
       }
     }
   }
 
   private func choose<Cache>(
-    for sequence: ActiveSequence<Cache>, _ logits: borrowing FloatMatrix, _ row: Int, at desk: Desk
+    for sequence: ActiveSequence<Cache>, _ logits: borrowing FloatMatrix, at desk: Desk
   ) {
-    do {
-      sequence.choice = .success(
-        try sequence.state.choose(logits, row: row, workspace: &desk.workspace))
-    } catch {
-      sequence.choice = .failure(error)
-    }
+    sequence.choices = sequence.state.choose(
+      logits, from: sequence.firstRow, drafts: sequence.draft?.tokens ?? [],
+      workspace: &desk.workspace)
   }
 }

@@ -20,8 +20,8 @@ final class EngineLoop<Model: LanguageModel> {
   private var batch = TokenBatch<Model.Cache>()
   /// Requests that are over; they hear of it when the figures know, too.
   private var endings: [(submission: Submission, outcome: Submission.Outcome)] = []
-  private var wanting: [Active] = []  // those with a row of logits, in the order of the rows
-  private var logits: FloatMatrix  // (sequences, vocabulary)
+  private var wanting: [Active] = []  // those with rows of logits, in the order of the rows
+  private var logits: FloatMatrix  // (sequences, or one and its drafts; vocabulary)
 
   init(
     _ model: Model, pool: Model.Pool, tokenizer: Tokenizer, options: EngineOptions,
@@ -44,7 +44,9 @@ final class EngineLoop<Model: LanguageModel> {
     sampleable = SampleableTokens(vocabularySize: model.vocabularySize) { id in
       id >= tokenizer.vocabularySize || tokenizer.isUnused(TokenID(truncatingIfNeeded: id))
     }
-    logits = FloatMatrix(rows: sequences, columns: model.vocabularySize)
+    logits = FloatMatrix(
+      rows: max(sequences, min(1 + options.speculation.draftLimit, model.maxStepRows)),
+      columns: model.vocabularySize)
     meter.update { status in
       status.pageSize = Model.Pool.pageTokens
       status.pageCount = pool.pageCount
@@ -150,6 +152,7 @@ extension EngineLoop {
     for id in plan.preempted { memory.sequences[id]?.preemptionCount += 1 }
     for (id, cached) in plan.admitted { begin(id, cached: cached, at: start) }
     if !plan.preempted.isEmpty { meter.update { $0.preemptionCount += plan.preempted.count } }
+    let draftCount = draft(for: plan)
     fillBatch(plan)
     defer { batch.removeAll() }
     guard !batch.parts.isEmpty else { return updateFigures() }
@@ -161,8 +164,8 @@ extension EngineLoop {
       return updateFigures()
     }
     let ran = MonotonicTime.now
-    scheduler.complete(plan, seconds: (ran - composed) / .seconds(1))
-    for slot in plan.slots {
+    scheduler.complete(plan, drafts: draftCount, seconds: (ran - composed) / .seconds(1))
+    for slot in plan.slots where !slot.reachesEnd {
       if let sequence = memory.sequences[slot.sequence] { memory.publish(sequence) }
     }
     sampler.choose(wanting, from: logits)
@@ -193,21 +196,71 @@ extension EngineLoop {
 
   private func fillBatch(_ plan: StepPlan) {
     wanting.removeAll(keepingCapacity: true)
+    var wantedCount = 0
     for slot in plan.slots {
       guard let sequence = memory.sequences[slot.sequence], let cache = sequence.cache else {
         continue
       }
       let start = cache.length
       let tokens = sequence.state.tokens
-      batch.append(
-        tokens.span.extracting(start..<start + slot.count), to: cache,
-        wanted: slot.reachesEnd ? .last : .none)
-      if slot.reachesEnd { wanting.append(sequence) }
+      if let draft = sequence.draft {
+        let rows = tokens[start..<start + slot.count] + draft.tokens
+        batch.append(rows.span, to: cache, wanted: .all)
+      } else {
+        batch.append(
+          tokens.span.extracting(start..<start + slot.count), to: cache,
+          wanted: slot.reachesEnd ? .last : .none)
+      }
+      guard slot.reachesEnd else { continue }
+      sequence.firstRow = wantedCount
+      wantedCount += 1 + (sequence.draft?.tokens.count ?? 0)
+      wanting.append(sequence)
     }
+  }
+
+  /// Gives drafts to sequences that are past their prompt, as far as they pay and there is room.
+  ///
+  /// - Returns: How many rows more the step has.
+  private func draft(for plan: StepPlan) -> Int {
+    guard options.speculation != .off else { return 0 }
+    let ends = plan.slots.count { $0.reachesEnd }
+    var room = min(model.maxStepRows - plan.rowCount, logits.rows - ends)
+    var budget = DraftBudget(
+      options.speculation, cost: scheduler.cost, rows: plan.rowCount, tokens: ends,
+      limit: options.maxInterTokenLatency.map { $0 / .seconds(1) })
+    var total = 0
+    for slot in plan.slots where slot.count == 1 && slot.reachesEnd && room > 0 {
+      guard let sequence = memory.sequences[slot.sequence],
+        let draft = sequence.state.draft(most: min(room, options.speculation.draftLimit))
+      else { continue }
+      let count = verified(draft, of: sequence, budget: &budget)
+      room -= count
+      total += count
+    }
+    return total
+  }
+
+  /// How many of the drafts the step takes.
+  private func verified(
+    _ draft: PromptLookup, of sequence: Active, budget: inout DraftBudget
+  ) -> Int {
+    var draft = draft
+    let chance = sequence.acceptance.chance(draft)
+    let count = budget.worth(draft.tokens.count, chance: chance)
+    guard count > 0 else {
+      sequence.acceptance.skip(draft)
+      return 0
+    }
+    draft.shorten(to: memory.reserve(sequence.id, upTo: 1 + count) - 1)
+    guard !draft.tokens.isEmpty else { return 0 }
+    budget.add(draft.tokens.count, chance: chance)
+    sequence.draft = draft
+    return draft.tokens.count
   }
 
   private func fail(_ plan: StepPlan, _ error: InferenceError) {
     batch.removeAll()
+    for sequence in wanting { sequence.draft = nil }
     meter.update { $0.failedStepCount += 1 }
     for id in scheduler.fail(plan) { end(id, error) }
   }
@@ -218,33 +271,60 @@ extension EngineLoop {
   private func handOut(at time: Duration) -> Int {
     var tokenCount = 0
     for sequence in wanting {
-      switch sequence.choice {
-      case .success(let choice):
-        let before = sequence.state.outputCount
-        sequence.state.take(choice) { sequence.submission.emit($0) }
-        let isToken = sequence.state.outputCount > before
-        if isToken { tokenCount += 1 }
-        measure(sequence, at: time, isToken: isToken)
-        if sequence.state.finishReason != nil {
-          end(sequence, at: time)
-        } else {
-          scheduler.append(to: sequence.id)
+      guard let choices = sequence.choices else { continue }
+      let known = sequence.state.tokens.count
+      var failure: InferenceError?
+      do throws(InferenceError) {
+        try sequence.state.take(choices) {
+          sequence.submission.emit($0)
+        } onToken: {
+          tokenCount += 1
+          measure(sequence, at: time)
         }
-      case .failure(let error): end(sequence.id, error)
-      case nil: break
+      } catch { failure = error }
+      if sequence.firstTokenTime == nil, !choices.tokens.isEmpty {
+        measureFirst(sequence, at: time)
       }
-      sequence.choice = nil
+      settle(sequence, choices, known: known)
+      if let failure {
+        end(sequence.id, failure)
+      } else if sequence.state.finishReason != nil {
+        end(sequence, at: time)
+      } else {
+        scheduler.append(choices.tokens.count, to: sequence.id)
+      }
     }
     wanting.removeAll(keepingCapacity: true)
     return tokenCount
   }
 
-  private func measure(_ sequence: Active, at time: Duration, isToken: Bool) {
-    if sequence.firstTokenTime == nil {
-      sequence.firstTokenTime = time
-      meter.update { $0.timeToFirstToken.record(time - sequence.submission.time) }
+  /// Forgets the keys and values of drafts that were wrong, before anybody is offered their pages.
+  ///
+  /// - Parameter known: Tokens before the step's own.
+  private func settle(_ sequence: Active, _ choices: SequenceState.Choices, known: Int) {
+    if let draft = sequence.draft {
+      let stored = min(known + choices.acceptedCount, sequence.state.tokens.count)
+      sequence.cache?.truncate(to: stored)
+      sequence.acceptance.record(draft, accepted: choices.acceptedCount)
+      sequence.draftedCount += draft.tokens.count
+      sequence.acceptedCount += choices.acceptedCount
+      meter.update { status in
+        status.draftedTokens += draft.tokens.count
+        status.acceptedTokens += choices.acceptedCount
+      }
     }
-    guard isToken else { return }
+    memory.publish(sequence)
+    sequence.draft = nil
+    sequence.choices = nil
+  }
+
+  private func measureFirst(_ sequence: Active, at time: Duration) {
+    sequence.firstTokenTime = time
+    meter.update { $0.timeToFirstToken.record(time - sequence.submission.time) }
+  }
+
+  private func measure(_ sequence: Active, at time: Duration) {
+    if sequence.firstTokenTime == nil { measureFirst(sequence, at: time) }
     if let last = sequence.lastTokenTime {
       meter.update { $0.interTokenLatency.record(time - last) }
     }

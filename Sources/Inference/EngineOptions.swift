@@ -17,6 +17,8 @@ public struct EngineOptions: Sendable {
   /// Whether the keys and values of what was run before are used for requests of the same tenant
   /// that begin alike.
   public var usesPrefixCache = true
+  /// Whether drafted tokens are verified beside the next ones.
+  public var speculation = Speculation.off
   /// Work that a `TokenConstraint` may do for one token.
   public var constraintWorkPerToken = EngineOptions.defaultConstraintWork
   /// How many finished requests with an id can still be attached to.

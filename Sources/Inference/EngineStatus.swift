@@ -47,6 +47,10 @@ public struct EngineStatus: Sendable {
   public internal(set) var cachedPromptTokens = 0
   /// Tokens of answers.
   public internal(set) var outputTokens = 0
+  /// Tokens that were drafted and verified.
+  public internal(set) var draftedTokens = 0
+  /// Those of them that were right.
+  public internal(set) var acceptedTokens = 0
   /// Tokens of answers per second, over the last ten seconds.
   public internal(set) var outputTokensPerSecond = 0.0
 

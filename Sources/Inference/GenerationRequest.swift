@@ -166,12 +166,17 @@ public struct GenerationSummary: Sendable, Equatable {
   public let queueDuration: Duration
   /// How often the request gave its cache to others and was taken up again.
   public let preemptionCount: Int
+  /// Tokens that were drafted and verified.
+  public let draftedTokens: Int
+  /// Those of them that were right, so that they took no step of their own.
+  public let acceptedTokens: Int
 
   /// Collects the figures.
   public init(
     finishReason: FinishReason, promptTokens: Int, cachedPromptTokens: Int = 0, outputTokens: Int,
     seed: UInt64, prefillDuration: Duration, decodeDuration: Duration,
-    queueDuration: Duration = .zero, preemptionCount: Int = 0
+    queueDuration: Duration = .zero, preemptionCount: Int = 0, draftedTokens: Int = 0,
+    acceptedTokens: Int = 0
   ) {
     self.finishReason = finishReason
     self.promptTokens = promptTokens
@@ -182,6 +187,8 @@ public struct GenerationSummary: Sendable, Equatable {
     self.decodeDuration = decodeDuration
     self.queueDuration = queueDuration
     self.preemptionCount = preemptionCount
+    self.draftedTokens = draftedTokens
+    self.acceptedTokens = acceptedTokens
   }
 
   /// Prompt tokens run per second; 0 when no time passed.

@@ -148,7 +148,8 @@ extension Scheduler {
     return (queue.paid(a.key), first) < (queue.paid(b.key), second)
   }
 
-  private mutating func pay(for id: SequenceID, upTo count: Int) {
+  /// Charges the key of a sequence for what it has not paid of its first `count` tokens.
+  mutating func pay(for id: SequenceID, upTo count: Int) {
     guard var entry = entries[id], count > entry.paidCount else { return }
     queue.charge(entry.key, rows: count - entry.paidCount)
     entry.paidCount = count

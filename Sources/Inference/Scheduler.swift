@@ -97,18 +97,24 @@ package struct Scheduler {
     }
   }
 
-  /// Takes note that a step has been run.
-  package mutating func complete(_ plan: StepPlan, seconds: Double) {
+  /// Takes note that a step has been run, which also verified `drafts` tokens.
+  package mutating func complete(_ plan: StepPlan, drafts: Int = 0, seconds: Double) {
     for slot in plan.slots { entries[slot.sequence]?.computedCount += slot.count }
-    cost.record(rows: plan.rowCount, seconds: seconds)
+    cost.record(rows: plan.rowCount + drafts, seconds: seconds)
     if let first = suspects.first, plan.slots.first?.sequence == first {
       suspects.removeFirst()
       aloneFailureCount = 0
     }
   }
 
-  /// Takes note that a sequence has one more token.
-  package mutating func append(to id: SequenceID) { entries[id]?.tokenCount += 1 }
+  /// Takes note that a sequence has more tokens, of which all but the last have been run as drafts.
+  package mutating func append(_ count: Int = 1, to id: SequenceID) {
+    guard count > 0, var entry = entries[id] else { return }
+    entry.tokenCount += count
+    entry.computedCount += count - 1
+    entries[id] = entry
+    pay(for: id, upTo: entry.computedCount)
+  }
 
   /// Takes note that a step has failed; its sequences are as they were before it.
   ///

@@ -29,6 +29,15 @@ struct SequenceState {
     let logProbabilities: TokenLogProbabilities?
   }
 
+  /// The tokens that one step yields: the next one, and one more for each draft that was right.
+  struct Choices: Sendable {
+    fileprivate(set) var tokens: [Choice] = []
+    /// Drafts that were what was chosen.
+    fileprivate(set) var acceptedCount = 0
+    /// Why there is no token after these.
+    fileprivate(set) var failure: InferenceError?
+  }
+
   /// Prepares for the first logits; `maxTokens` is at most what the context has room for.
   init(
     _ request: GenerationRequest, maxTokens: Int, tokenizer: Tokenizer, tokens: SampleableTokens,
@@ -51,8 +60,55 @@ struct SequenceState {
 
   var seed: UInt64 { sampler.seed }
 
-  /// Chooses the next token from its logits; `take` has to follow.
+  /// Tokens that are likely to follow; fewer than the answer has room for.
+  func draft(most count: Int) -> PromptLookup? {
+    let room = min(count, maxTokens - outputCount - 1)
+    guard room > 0, var draft = PromptLookup(after: tokens.span, most: room) else { return nil }
+    draft.cut(at: stopTokens)
+    return draft.tokens.isEmpty ? nil : draft
+  }
+
+  /// Chooses the next token, and from the row after each draft that was right one more.
+  ///
+  /// - Parameters:
+  ///   - row: The logits after the last known token; those after each of `drafts` follow.
+  ///   - drafts: Tokens that were run; none but the next one is chosen by what they are.
   mutating func choose(
+    _ logits: borrowing FloatMatrix, from row: Int, drafts: [TokenID],
+    workspace: inout SamplerWorkspace
+  ) -> Choices {
+    var choices = Choices()
+    do throws(InferenceError) {
+      for index in 0...drafts.count {
+        let choice = try choose(logits, row: row + index, workspace: &workspace)
+        choices.tokens.append(choice)
+        guard index < drafts.count, choice.token == drafts[index] else { break }
+        choices.acceptedCount += 1
+      }
+    } catch {
+      choices.failure = error
+    }
+    return choices
+  }
+
+  /// Adds tokens that have been chosen, up to the one that ends the answer.
+  ///
+  /// - Parameter onToken: Called after each token of the answer.
+  /// - Throws: The failure behind them, if the answer has not ended before it.
+  mutating func take(
+    _ choices: Choices, emit: (GenerationEvent) -> Void, onToken: () -> Void = {}
+  ) throws(InferenceError) {
+    for choice in choices.tokens {
+      let before = outputCount
+      take(choice, emit: emit)
+      if outputCount > before { onToken() }
+      if finishReason != nil { return }
+    }
+    if let failure = choices.failure { throw failure }
+  }
+
+  /// Chooses the next token from its logits; `take` has to follow.
+  private mutating func choose(
     _ logits: borrowing FloatMatrix, row: Int, workspace: inout SamplerWorkspace
   ) throws(InferenceError) -> Choice {
     let logits = logits.row(row)
@@ -84,7 +140,7 @@ struct SequenceState {
   }
 
   /// Adds a token that has been chosen and tells what that makes certain.
-  mutating func take(_ choice: Choice, emit: (GenerationEvent) -> Void) {
+  private mutating func take(_ choice: Choice, emit: (GenerationEvent) -> Void) {
     let token = choice.token
     guard !stopTokens.contains(token) else { return finish(.stop, emit: emit) }
     tokens.append(token)

@@ -7,6 +7,7 @@ package struct StepCost: Sendable {
   private struct Mean {
     var rows = 0.0
     var seconds = 0.0
+    var count = 0
     var lastStep = 0
   }
 
@@ -16,6 +17,8 @@ package struct StepCost: Sendable {
   private static let outlierFactor = 4.0
   /// A class is forgotten after this many steps without one of its own, if a larger one is known.
   private static let memory = 4096
+  /// Steps after which a class's mean is taken for what it says.
+  private static let enough = 3
 
   private var classes: [Mean?] = Array(repeating: nil, count: 64)
   private var stepCount = 0
@@ -28,12 +31,13 @@ package struct StepCost: Sendable {
     stepCount += 1
     let index = Self.classIndex(rows)
     guard var mean = classes[index], stepCount - mean.lastStep < Self.memory else {
-      classes[index] = Mean(rows: Double(rows), seconds: seconds, lastStep: stepCount)
+      classes[index] = Mean(rows: Double(rows), seconds: seconds, count: 1, lastStep: stepCount)
       return
     }
     let bounded = min(seconds, Self.outlierFactor * max(mean.seconds, 1e-6))
     mean.rows += Self.share * (Double(rows) - mean.rows)
     mean.seconds += Self.share * (bounded - mean.seconds)
+    mean.count += 1
     mean.lastStep = stepCount
     classes[index] = mean
   }
@@ -53,6 +57,12 @@ package struct StepCost: Sendable {
       below = mean
     }
     return below.map { $0.seconds * rows / $0.rows }
+  }
+
+  /// Whether steps of about so many rows have been run of late, more than once or twice.
+  package func isKnown(rows: Int) -> Bool {
+    guard rows > 0, let mean = classes[Self.classIndex(rows)] else { return false }
+    return mean.count >= Self.enough && stepCount - mean.lastStep < Self.memory
   }
 
   /// The most rows, up to `most`, that can join `rows` others within a time; nil when unknown.

@@ -14,13 +14,16 @@ public final class TextGenerator<Model: LanguageModel> {
   /// The answer is the same either way. Off where one client must not learn from the time to the
   /// first token what another one has asked.
   public let reusesPrefix: Bool
+  /// Whether drafted tokens are verified beside the next one.
+  public let speculation: Speculation
 
   let model: Model
   private let cache: Model.Cache
   private var cached: [TokenID] = []  // the tokens whose keys and values `cache` holds
   private let sampleable: SampleableTokens
   private var workspace: SamplerWorkspace
-  private var logits: FloatMatrix  // (1, vocabulary)
+  private var logits: FloatMatrix  // (1 and its drafts, vocabulary)
+  private var cost = StepCost()
 
   /// Allocates the cache and the sampler's buffers.
   ///
@@ -29,20 +32,24 @@ public final class TextGenerator<Model: LanguageModel> {
   ///   - tokenizer: The model's own.
   ///   - contextLength: Room in the cache, in tokens; nil and anything above the model's own: that.
   ///   - reusesPrefix: See the property.
+  ///   - speculation: See the property.
   /// - Throws: When the model cannot make a cache of that size.
   public init(
-    _ model: Model, tokenizer: Tokenizer, contextLength: Int? = nil, reusesPrefix: Bool = false
+    _ model: Model, tokenizer: Tokenizer, contextLength: Int? = nil, reusesPrefix: Bool = false,
+    speculation: Speculation = .off
   ) throws {
     self.model = model
     self.tokenizer = tokenizer
     self.reusesPrefix = reusesPrefix
+    self.speculation = speculation
     self.contextLength = min(contextLength ?? model.contextLength, model.contextLength)
     cache = try model.makeCache(capacity: self.contextLength)
     sampleable = SampleableTokens(vocabularySize: model.vocabularySize) { id in
       id >= tokenizer.vocabularySize || tokenizer.isUnused(TokenID(truncatingIfNeeded: id))
     }
     workspace = SamplerWorkspace(vocabularySize: model.vocabularySize)
-    logits = FloatMatrix(rows: 1, columns: model.vocabularySize)
+    logits = FloatMatrix(
+      rows: min(1 + speculation.draftLimit, model.maxStepRows), columns: model.vocabularySize)
   }
 
   /// Continues a prompt.
@@ -65,17 +72,25 @@ public final class TextGenerator<Model: LanguageModel> {
     let reused = try prefill(request.prompt, isCancelled: isCancelled)
     let prefilled = ContinuousClock.now
     if cached.count < request.prompt.count { state.finish(.cancelled, emit: onEvent) }
+    var drafter = Drafter(speculation)
     while state.finishReason == nil {
-      let choice = try state.choose(logits, row: 0, workspace: &workspace)
-      state.take(choice, emit: onEvent)
+      let drafts = drafter.draft?.tokens ?? []
+      let choices = state.choose(logits, from: 0, drafts: drafts, workspace: &workspace)
+      drafter.record(choices.acceptedCount)
+      // What follows a draft that was wrong was computed in vain.
+      if !drafts.isEmpty { forget(from: cached.count - drafts.count + choices.acceptedCount) }
+      try state.take(choices, emit: onEvent)
       guard state.finishReason == nil else { break }
       guard !isCancelled() else { state.finish(.cancelled, emit: onEvent); break }
-      try run(state.tokens, state.tokens.count - 1..<state.tokens.count, wanted: .last)
+      drafter.propose(for: state, cost: cost, most: logits.rows - 1)
+      try runNext(state.tokens, drafter.draft?.tokens ?? [])
     }
     let summary = GenerationSummary(
       finishReason: state.finishReason ?? .stop, promptTokens: request.prompt.count,
       cachedPromptTokens: reused, outputTokens: state.outputCount, seed: state.seed,
-      prefillDuration: prefilled - start, decodeDuration: ContinuousClock.now - prefilled)
+      prefillDuration: prefilled - start, decodeDuration: ContinuousClock.now - prefilled,
+      draftedTokens: drafter.draftedCount,
+      acceptedTokens: drafter.acceptedCount)
     onEvent(.finished(summary))
     return summary
   }
@@ -112,6 +127,15 @@ extension TextGenerator {
     return reused
   }
 
+  /// Runs the last known token and drafts after it.
+  private func runNext(
+    _ tokens: [TokenID], _ drafts: [TokenID]
+  ) throws(InferenceError) {
+    let last = tokens.count - 1..<tokens.count
+    guard !drafts.isEmpty else { return try run(tokens, last, wanted: .last) }
+    try run(tokens + drafts, last.lowerBound..<last.upperBound + drafts.count, wanted: .all)
+  }
+
   private func run(
     _ tokens: [TokenID], _ range: Range<Int>, wanted: WantedLogits
   ) throws(InferenceError) {
@@ -122,6 +146,7 @@ extension TextGenerator {
   func run(
     _ tokens: [TokenID], _ range: Range<Int>, wanted: WantedLogits, logits: inout FloatMatrix
   ) throws(InferenceError) {
+    let start = ContinuousClock.now
     do {
       try model.forward(
         tokens.span.extracting(range), cache: cache, wanted: wanted, logits: &logits)
@@ -129,6 +154,7 @@ extension TextGenerator {
       forget(from: 0)
       throw .stepFailed("\(error)")
     }
+    cost.record(rows: range.count, seconds: (ContinuousClock.now - start) / .seconds(1))
     cached.append(contentsOf: tokens[range])
   }
 

@@ -19,16 +19,20 @@ final class HashModel: LanguageModel {
   let maxStepRows: Int
   /// A step with this token fails.
   let poison: TokenID?
+  /// The distance at which most tokens repeat, if texts are to repeat themselves.
+  let period: Int?
   let steps = Mutex(Steps())
   private let onStep: @Sendable (Int) -> Void
 
   init(
     contextLength: Int = 512, maxStepRows: Int = 64, poison: TokenID? = nil,
+    period: Int? = nil,
     onStep: @escaping @Sendable (Int) -> Void = { _ in }
   ) {
     self.contextLength = contextLength
     self.maxStepRows = maxStepRows
     self.poison = poison
+    self.period = period
     self.onStep = onStep
   }
 
@@ -50,12 +54,16 @@ final class HashModel: LanguageModel {
     for part in step.parts {
       part.cache.append(step.tokens[part.range])
       guard part.wanted != .none else { continue }
-      fill(logits.mutableRow(row), after: part.cache.tokens)
-      row += 1
+      let tokens = part.cache.tokens
+      let first = part.wanted == .all ? tokens.count - part.range.count + 1 : tokens.count
+      for count in first...tokens.count {
+        fill(logits.mutableRow(row), after: tokens[..<count])
+        row += 1
+      }
     }
   }
 
-  private func fill(_ row: consuming MutableSpan<Float>, after tokens: [TokenID]) {
+  private func fill(_ row: consuming MutableSpan<Float>, after tokens: ArraySlice<TokenID>) {
     var row = row
     var state: UInt64 = 7
     for token in tokens {
@@ -67,6 +75,9 @@ final class HashModel: LanguageModel {
     for _ in 0..<24 {
       let id = Int(random.next() % UInt64(vocabularySize))
       row[id] = Float(random.next() >> 40) * 0x1p-22
+    }
+    if let period, tokens.count >= period, state % 5 != 0 {
+      row[Int(tokens[tokens.endIndex - period])] = 12
     }
   }
 }

@@ -17,6 +17,10 @@ struct EngineFigures: Encodable {
   let pageTokens: Int
   /// How often a request gave its pages up and started again later.
   let preemptions: Int
+  /// Tokens that were drafted and verified beside the next ones.
+  let draftedTokens: Int
+  /// Those of them that were right.
+  let acceptedTokens: Int
   /// Time of a step.
   let step: ClusterPicture.Times
   /// Seconds of all steps, by what was done.
@@ -46,6 +50,8 @@ struct EngineFigures: Encodable {
     totalPages = status.pageCount
     pageTokens = status.pageSize
     preemptions = status.preemptionCount
+    draftedTokens = status.draftedTokens
+    acceptedTokens = status.acceptedTokens
     let time = status.stepTime
     step = ClusterPicture.Times(
       count: time.count, p50: time.p50.microseconds, p99: time.p99.microseconds,

@@ -99,6 +99,13 @@ struct ServerMetrics {
       "conclave_preemptions_total", .counter,
       "Requests that gave their pages up and started again later.", Double(engine.preemptions))
     metrics.add(
+      "conclave_draft_tokens_total", .counter,
+      "Tokens that were drafted and verified beside the next ones, by whether they were right.",
+      [
+        ([("outcome", "accepted")], Double(engine.acceptedTokens)),
+        ([("outcome", "rejected")], Double(engine.draftedTokens - engine.acceptedTokens)),
+      ])
+    metrics.add(
       "conclave_engine_step_seconds", "Time of a step of the engine.", [([], engine.step)])
     let phases = engine.seconds
     metrics.add(

@@ -29,6 +29,7 @@ struct Chat: ParsableCommand {
 
   @OptionGroup(title: "Server") var serverArguments: ServerArguments
   @OptionGroup(title: "Sampling") var samplingArguments: SamplingArguments
+  @OptionGroup(title: "Speculation") var speculationArguments: SpeculationArguments
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
@@ -54,7 +55,9 @@ struct Chat: ParsableCommand {
     try ModelSession.withSession(
       model, modelArguments, clusterArguments, computeArguments
     ) { session in
-      let partner = try ModelPartner(session, format: chatFormat, arguments: samplingArguments)
+      let partner = try ModelPartner(
+        session, format: chatFormat, arguments: samplingArguments,
+        speculation: speculationArguments.speculation)
       try Conversation(with: partner, system: system).run()
     }
   }

@@ -20,6 +20,7 @@ struct Generate: ParsableCommand {
   var json = false
 
   @OptionGroup(title: "Sampling") var samplingArguments: SamplingArguments
+  @OptionGroup(title: "Speculation") var speculationArguments: SpeculationArguments
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
@@ -45,7 +46,9 @@ struct Generate: ParsableCommand {
     var answer = AnswerWriter(json ? .silent : .plain)
     let interrupts = Interrupts()
     defer { interrupts.release() }
-    let summary = try answer.write(request, with: session.makeGenerator(), interrupts)
+    let summary = try answer.write(
+      request, with: session.makeGenerator(speculation: speculationArguments.speculation),
+      interrupts)
     if json {
       try Output.json([
         "text": .string(answer.text), "tokens": .integers(answer.tokens),
@@ -53,7 +56,8 @@ struct Generate: ParsableCommand {
         "prefillTokensPerSecond": .number(summary.prefillTokensPerSecond),
         "decodeTokensPerSecond": .number(summary.decodeTokensPerSecond),
         "finishReason": .string(summary.finishReason.rawValue),
-        "seed": .unsigned(summary.seed),
+        "seed": .unsigned(summary.seed), "draftedTokens": .integer(summary.draftedTokens),
+        "acceptedTokens": .integer(summary.acceptedTokens),
       ])
     }
     Terminal.note(Style.notes.dim(summary.line(isRandom: request.sampling.temperature > 0)))

@@ -70,6 +70,7 @@ struct Serve: AsyncParsableCommand {
 
   @OptionGroup(title: "Access") var accessArguments: AccessArguments
   @OptionGroup(title: "Requests") var engineArguments: EngineArguments
+  @OptionGroup(title: "Speculation") var speculationArguments: SpeculationArguments
   @OptionGroup(title: "Logs") var logArguments: LogArguments
   @OptionGroup(title: "Model") var modelArguments: ModelArguments
   @OptionGroup(title: "Cluster") var clusterArguments: ClusterArguments
@@ -123,6 +124,7 @@ struct Serve: AsyncParsableCommand {
     _ session: ModelSession, _ options: ChatServer.Options, _ address: HTTPAddress, _ logger: Logger
   ) async throws {
     var engineOptions = engineArguments.options
+    engineOptions.speculation = speculationArguments.speculation
     engineOptions.journal = try engineArguments.journal.map { try RequestJournal(path: $0) }
     let engine = try session.makeEngine(engineOptions)
     let server = ChatServer(

@@ -71,7 +71,8 @@ extension GenerationSummary {
   func line(isRandom: Bool) -> String {
     let seed = isRandom ? "; seed \(seed)" : ""
     let reused = cachedPromptTokens > 0 ? ", \(cachedPromptTokens) of them cached" : ""
-    return "\(outputTokens) tokens, \(Quantity.number(decodeTokensPerSecond)) tokens/s; prompt of"
-      + " \(promptTokens)\(reused), \(Quantity.number(prefillTokensPerSecond)) tokens/s\(seed)"
+    let drafted = acceptedTokens > 0 ? ", \(acceptedTokens) of them drafted" : ""
+    return "\(outputTokens) tokens\(drafted), \(Quantity.number(decodeTokensPerSecond)) tokens/s;"
+      + " prompt of \(promptTokens)\(reused), \(Quantity.number(prefillTokensPerSecond)) tokens/s\(seed)"
   }
 }

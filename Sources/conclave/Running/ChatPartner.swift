@@ -21,11 +21,14 @@ struct ModelPartner: ChatPartner {
   private let arguments: SamplingArguments
 
   /// Fails when the model has no chat format.
-  init(_ session: ModelSession, format: ChatFormat?, arguments: SamplingArguments) throws {
+  init(
+    _ session: ModelSession, format: ChatFormat?, arguments: SamplingArguments,
+    speculation: Speculation
+  ) throws {
     tokenizer = try session.tokenizer()
     self.format = format
     self.arguments = arguments
-    generator = try session.makeGenerator(reusesPrefix: true)
+    generator = try session.makeGenerator(reusesPrefix: true, speculation: speculation)
     _ = try tokenizer.encode(chat: [ChatMessage(.user, "")], format: format)
   }
 
