@@ -18,8 +18,14 @@ public final class DeepSeekModel {
   public weak var observer: (any StepObserver)?
   /// Adds up where the time of steps goes, when set.
   public var profile: StepProfile? {
-    get { workspace.stream.profile }
-    set { workspace.stream.profile = newValue }
+    didSet { for lane in lanes { lane.profile = profile } }
+  }
+
+  /// Whether steps are run in parts; room for the other parts is made when it is set.
+  ///
+  /// Worth it where experts are far away. Steps that are observed are run whole.
+  public var overlap = Overlap.off {
+    didSet { makeLanes(overlap.partLimit) }
   }
 
   /// How keys and values are stored.
@@ -30,8 +36,10 @@ public final class DeepSeekModel {
 
   let trunk: Trunk
   let cacheLayout: CacheLayout
-  private let kernels: Kernels
-  private var workspace: Workspace
+  let kernels: Kernels
+  /// One for whole steps, and those that share steps with it.
+  var lanes: [Lane]
+  private(set) var tuner = OverlapTuner()
 
   /// Loads the trunk of a model: everything but its routed experts.
   ///
@@ -58,10 +66,8 @@ public final class DeepSeekModel {
     trunk = try Trunk(
       archive, model: configuration, team: kernels.team, progress: progress)
     cacheLayout = CacheLayout(configuration.attention, format: kvFormat ?? trunk.kvFormat)
-    workspace = Workspace(
-      rows: maxStepRows, model: configuration, layers: trunk.layers,
-      head: trunk.head.inputFormats, cacheLayout: cacheLayout, geometry: catalog?.geometry,
-      kernels: kernels)
+    lanes = []
+    makeLanes(1)
   }
 
   /// Makes a pool of pages for many sequences that takes at most `byteCount` bytes.
@@ -117,19 +123,36 @@ public final class DeepSeekModel {
   private func run(
     _ step: StepBatch, experts: (any ExpertBackend)?, logits: inout FloatMatrix
   ) throws {
+    defer { profile?.leave() }
+    let count = partCount(step)
+    let start = monotonicNanoseconds()
+    let waitedBefore = lanes[0].waited
+    if count == 1 {
+      try runWhole(step, experts: experts, logits: &logits)
+    } else {
+      try runParts(count, step, experts: experts, logits: &logits)
+    }
+    guard case .automatic = overlap else { return }
+    tuner.record(
+      rows: step.rowCount, isSplit: count > 1,
+      seconds: Double(monotonicNanoseconds() &- start) * 1e-9,
+      waited: Double(lanes[0].waited &- waitedBefore) * 1e-9)
+  }
+
+  private func runWhole(
+    _ step: StepBatch, experts: (any ExpertBackend)?, logits: inout FloatMatrix
+  ) throws {
+    let lane = lanes[0]
     let observer = observer
-    workspace.stream.enter(.rest)
-    defer { workspace.stream.profile?.leave() }
-    embed(step)
-    workspace.tables.fill(step.rows)
+    lane.start(step, embedding: trunk.embedding)
     for layer in trunk.layers {
-      observer?.willRun(
-        layer: layer.index, hidden: workspace.stream.hidden, rowCount: step.rowCount)
-      try layer.forward(step, workspace: &workspace, experts: experts, observer: observer)
+      try lane.begin(layer, step, experts: experts, observer: observer)
+      try lane.finish(layer, step, experts: experts)
     }
     observer?.willRun(
-      layer: trunk.layers.count, hidden: workspace.stream.hidden, rowCount: step.rowCount)
-    trunk.head.forward(step, stream: &workspace.stream, into: &logits)
+      layer: trunk.layers.count, hidden: lane.workspace.stream.hidden, rowCount: step.rowCount)
+    lane.gather(step.wantedRows, then: [])
+    lane.project(step.wantedCount, trunk.head, into: &logits)
   }
 
   private func check(_ step: StepBatch) throws(ModelError) {
@@ -155,13 +178,6 @@ public final class DeepSeekModel {
         for cache in step.caches[..<index] { cache.abandon() }
         throw error
       }
-    }
-  }
-
-  private func embed(_ step: StepBatch) {
-    for (index, row) in step.rows.enumerated() {
-      var hidden = workspace.stream.hidden.mutableRow(index)
-      trunk.embedding.copyRow(Int(row.token), into: &hidden)
     }
   }
 }

@@ -67,11 +67,13 @@ struct Layer: Sendable {
     }
   }
 
-  /// Runs the layer on all rows of a step.
-  func forward(
+  /// Runs the layer on all rows of a step, as far as it goes without the routed experts' answer.
+  ///
+  /// - Returns: What `finish` waits for; nil for a layer without experts.
+  func begin(
     _ step: StepBatch, workspace w: inout Workspace, experts: (any ExpertBackend)?,
     observer: (any StepObserver)?
-  ) throws {
+  ) throws -> DispatchTicket? {
     let rows = 0..<step.rowCount
     w.stream.norm(rows, weight: attentionNorm, epsilon: epsilon)
     w.stream.enter(.attentionProjections)
@@ -84,15 +86,36 @@ struct Layer: Sendable {
       w.stream.enter(.dense)
       w.stream.encodeNormed(rows, formats: network.inputFormats)
       network.forward(rows, stream: &w.stream, workspace: &w.dense)
+      return nil
     case .mixture(let mixture):
-      guard let experts, let workspace = w.mixture else {
-        preconditionFailure("a mixture of experts needs a backend")
-      }
-      try mixture.forward(
+      let (experts, workspace) = Self.mixture(w, experts)
+      return try mixture.dispatch(
         rows, stream: &w.stream, workspace: workspace, experts: experts, observer: observer)
+    }
+  }
+
+  /// Runs the rest of the layer: shared experts, then what the routed ones answered.
+  func finish(
+    _ ticket: DispatchTicket?, _ step: StepBatch, workspace w: inout Workspace,
+    experts: (any ExpertBackend)?
+  ) throws {
+    let rows = 0..<step.rowCount
+    if case .mixture(let mixture) = feedForward, let ticket {
+      let (experts, workspace) = Self.mixture(w, experts)
+      try mixture.combine(
+        ticket, rows, stream: &w.stream, workspace: workspace, experts: experts)
     }
     w.stream.enter(.rest)
     w.stream.addOutput(rows)
+  }
+
+  private static func mixture(
+    _ w: borrowing Workspace, _ experts: (any ExpertBackend)?
+  ) -> (any ExpertBackend, MixtureWorkspace) {
+    guard let experts, let workspace = w.mixture else {
+      preconditionFailure("a mixture of experts needs a backend")
+    }
+    return (experts, workspace)
   }
 
   private func attend(_ step: StepBatch, _ w: inout Workspace) {

@@ -20,25 +20,34 @@ struct MixtureLayer: Sendable {
       ? nil : try .shared(&loader, layer: layer, width: width, hiddenSize: hiddenSize)
   }
 
-  /// Computes `Stream.output` of some rows: Σ groups in ascending order, then the shared experts.
-  func forward(
+  /// Routes some rows of `Stream.normed` and sends them to their experts.
+  func dispatch(
     _ rows: Range<Int>, stream: inout Stream, workspace w: MixtureWorkspace,
     experts: any ExpertBackend, observer: (any StepObserver)?
-  ) throws {
+  ) throws -> DispatchTicket {
     stream.enter(.router)
     stream.encodeNormed(rows, formats: .floats)
     router.score(rows, stream: &stream, into: &w.scores)
     w.batch.encode(stream.normed, rows: rows, layer: layer, with: stream.kernels)
     for row in rows { route(row, w, observer) }
     stream.enter(.experts)
-    let ticket = try experts.dispatch(w.batch, layer: layer)  // on its way
+    return try experts.dispatch(w.batch, layer: layer)  // on its way
+  }
+
+  /// Computes `Stream.output` of the same rows: Σ groups in ascending order, then the shared experts.
+  func combine(
+    _ ticket: DispatchTicket, _ rows: Range<Int>, stream: inout Stream,
+    workspace w: MixtureWorkspace, experts: any ExpertBackend
+  ) throws {
     if let shared {  // meanwhile, here
       stream.enter(.shared)
       stream.encodeNormed(rows, formats: shared.inputFormats.subtracting(.floats))
       shared.forward(rows, stream: &stream, workspace: &w.shared)
     }
     stream.enter(.experts)
+    let start = monotonicNanoseconds()
     try experts.combine(ticket, into: &w.routed)
+    w.waited &+= monotonicNanoseconds() &- start
     if shared != nil { stream.kernels.add(stream.output, to: &w.routed, rows: rows) }
     swap(&stream.output, &w.routed)
   }
@@ -62,6 +71,8 @@ final class MixtureWorkspace {
   var batch: RoutedBatch
   var shared: FeedForwardWorkspace
   var routed: FloatMatrix  // (rows, hiddenSize)
+  /// Nanoseconds in `combine`, all layers and steps together.
+  var waited: UInt64 = 0
 
   /// Makes room for `rows` rows through any of `layers`, which have the same shape.
   init(rows: Int, layers: [MixtureLayer], selector: ExpertSelector, geometry: ExpertGeometry) {

@@ -10,11 +10,9 @@ struct OutputHead: Sendable {
   /// What `Stream.normed` must be encoded to.
   var inputFormats: ActivationFormats { ActivationFormats(matrix) }
 
-  /// Computes the logits of the wanted rows of a step, and only those.
-  func forward(_ step: StepBatch, stream: inout Stream, into logits: inout FloatMatrix) {
-    let rows = 0..<step.wantedCount
-    stream.enter(.head)
-    stream.gather(step.wantedRows)
+  /// Computes the logits of the first `count` rows of the stream.
+  func forward(_ count: Int, stream: inout Stream, into logits: inout FloatMatrix) {
+    let rows = 0..<count
     stream.norm(rows, weight: norm, epsilon: epsilon)
     stream.encodeNormed(rows, formats: inputFormats)
     stream.normedRows.multiply(matrix, rows: rows, into: &logits, plan: &stream.plan)

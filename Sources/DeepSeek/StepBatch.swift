@@ -52,6 +52,25 @@ public struct StepBatch {
     rowCounts.append(tokens.count)
   }
 
+  /// Becomes some rows of another step, with its caches and without copying more than the rows.
+  ///
+  /// `rowCounts` stays empty: the whole step begins and commits its caches.
+  mutating func take(_ range: Range<Int>, of other: StepBatch) {
+    drop()
+    rows.append(contentsOf: other.rows[range])
+    caches = other.caches
+    for row in other.wantedRows where range.contains(Int(row)) {
+      wantedRows.append(row - Int32(range.lowerBound))
+    }
+  }
+
+  /// Lets go of what `take` shares with the other step, and keeps the memory of the rows.
+  mutating func drop() {
+    rows.removeAll(keepingCapacity: true)
+    wantedRows.removeAll(keepingCapacity: true)
+    caches = []
+  }
+
   /// Empties the step and keeps its memory.
   public mutating func removeAll() {
     rows.removeAll(keepingCapacity: true)

@@ -38,7 +38,7 @@ public final class StepProfile {
 
   /// Ends the current part, if there is one, and begins another.
   func enter(_ next: StepPart) {
-    let now = Self.nanoseconds
+    let now = monotonicNanoseconds()
     if let since { times[part.rawValue] &+= now &- since }
     since = now
     part = next
@@ -49,10 +49,11 @@ public final class StepProfile {
     enter(.rest)
     since = nil
   }
+}
 
-  private static var nanoseconds: UInt64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-  }
+/// The monotonic clock, in nanoseconds.
+func monotonicNanoseconds() -> UInt64 {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+  return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
 }

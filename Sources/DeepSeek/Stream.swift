@@ -49,6 +49,16 @@ struct Stream: ~Copyable {
     swap(&hidden, &output)
   }
 
+  /// Sets rows from `row` on to some rows of another stream.
+  mutating func append(_ rows: [Int32], of other: borrowing Stream, at row: Int) {
+    let width = hidden.columns
+    for (index, source) in rows.enumerated() {
+      kernels.copyPieces(
+        other.hidden, row: Int(source), stride: width, count: 1, width: width, into: &hidden,
+        outputRow: row + index, outputStride: width)
+    }
+  }
+
   /// Runs the plan and empties it.
   mutating func runPlan() {
     kernels.run(&plan)

@@ -12,8 +12,8 @@ public final class ObservedExperts: ExpertBackend {
   private let backend: any ExpertBackend
 
   private let clock = ContinuousClock()
-  private var dispatchedAt: ContinuousClock.Instant?
-  private var combinedAt: ContinuousClock.Instant?
+  /// The end of the last call.
+  private var calledAt: ContinuousClock.Instant?
   private var lastLayer = Int.max
 
   /// Observes `backend`.
@@ -27,12 +27,14 @@ public final class ObservedExperts: ExpertBackend {
     _ batch: borrowing RoutedBatch, layer: LayerIndex
   ) throws -> DispatchTicket {
     let start = clock.now
-    // From one layer's experts to the next one's is own work; between steps the engine may idle.
-    let between = layer.rawValue > lastLayer ? combinedAt.map { start - $0 } : nil
+    // From one layer's experts to the next one's, and from one part of a step to the other, is own
+    // work; between steps the engine may idle.
+    let isSameStep = layer.rawValue >= lastLayer && geometry.moeLayers.count > 1
+    let between = isSameStep ? calledAt.map { start - $0 } : nil
     lastLayer = layer.rawValue
     let ticket = try backend.dispatch(batch, layer: layer)
     let end = clock.now
-    dispatchedAt = end
+    calledAt = end
     use.count(batch, layer: layer, between: between ?? .zero, dispatch: end - start)
     return ticket
   }
@@ -42,8 +44,8 @@ public final class ObservedExperts: ExpertBackend {
     let start = clock.now
     try backend.combine(ticket, into: &sum)
     let end = clock.now
-    combinedAt = end
-    use.count(meanwhile: dispatchedAt.map { start - $0 } ?? .zero, combine: end - start)
+    defer { calledAt = end }
+    use.count(meanwhile: calledAt.map { start - $0 } ?? .zero, combine: end - start)
   }
 }
 
@@ -57,11 +59,11 @@ public final class ExpertUse: Sendable {
     public fileprivate(set) var calls = 0
     /// Rows in all dispatches.
     public fileprivate(set) var rows = 0
-    /// From one layer's combine to the next layer's dispatch: attention, norms, router.
+    /// From the last call to the next dispatch: attention, norms, router.
     public fileprivate(set) var between: Duration = .zero
     /// Inside dispatch.
     public fileprivate(set) var dispatch: Duration = .zero
-    /// From dispatch to combine: shared experts.
+    /// From the last call to combine: shared experts.
     public fileprivate(set) var meanwhile: Duration = .zero
     /// Inside combine: waiting and adding.
     public fileprivate(set) var combine: Duration = .zero

@@ -300,7 +300,7 @@ extension EngineLoop {
 
   /// Forgets the keys and values of drafts that were wrong, before anybody is offered their pages.
   ///
-  /// - Parameter known: Tokens before the step's own.
+  /// `known` is how many tokens there were before the step.
   private func settle(_ sequence: Active, _ choices: SequenceState.Choices, known: Int) {
     if let draft = sequence.draft {
       let stored = min(known + choices.acceptedCount, sequence.state.tokens.count)

@@ -70,9 +70,8 @@ struct SequenceState {
 
   /// Chooses the next token, and from the row after each draft that was right one more.
   ///
-  /// - Parameters:
-  ///   - row: The logits after the last known token; those after each of `drafts` follow.
-  ///   - drafts: Tokens that were run; none but the next one is chosen by what they are.
+  /// Row `row` has the logits after the last known token; those after each of `drafts`, which were
+  /// run as well, follow.
   mutating func choose(
     _ logits: borrowing FloatMatrix, from row: Int, drafts: [TokenID],
     workspace: inout SamplerWorkspace
@@ -93,7 +92,7 @@ struct SequenceState {
 
   /// Adds tokens that have been chosen, up to the one that ends the answer.
   ///
-  /// - Parameter onToken: Called after each token of the answer.
+  /// Calls `onToken` after each token of the answer.
   /// - Throws: The failure behind them, if the answer has not ended before it.
   mutating func take(
     _ choices: Choices, emit: (GenerationEvent) -> Void, onToken: () -> Void = {}

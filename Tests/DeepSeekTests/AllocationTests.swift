@@ -31,10 +31,11 @@ import Testing
     arguments: [
       "gguf/v2-lite-like.gguf", "gguf/v2-236b-like.gguf", "gguf/k-quants-3-layers/Q4_K_M.gguf",
       "gguf/v3-like/v3-like-00001-of-00003.gguf", "gguf/llm-like.gguf", "gguf/coder-v1-like.gguf",
-    ], [1, 16])
-  func `a decode step allocates nothing`(name: String, sequences: Int) throws {
+    ], [(1, Overlap.off), (16, .off), (16, .fixed(2))])
+  func `a decode step allocates nothing`(name: String, way: (Int, Overlap)) throws {
+    let (sequences, overlap) = way
     let loaded = try Allocations.adoptingThreads {
-      try LoadedModel(Fixtures.path(name), threads: 3)
+      try LoadedModel(Fixtures.path(name), threads: 3, overlap: overlap)
     }
     let caches = try (0..<sequences).map { _ in try loaded.model.makeCache(capacity: 64) }
     let tokens: [Int32] = [5, 3, 7, 2, 9, 4, 8, 6]

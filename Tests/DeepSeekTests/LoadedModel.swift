@@ -12,13 +12,15 @@ final class LoadedModel {
 
   init(
     _ path: String, variant: KernelVariant = .best, threads: Int = 1,
-    routing: RoutingRule = .huggingFace, maxStepRows: Int = 64, kvFormat: KVFormat? = nil
+    routing: RoutingRule = .huggingFace, maxStepRows: Int = 64, kvFormat: KVFormat? = nil,
+    overlap: Overlap = .off
   ) throws {
     let kernels = Kernels(variant: variant, team: ThreadTeam(threads: threads))
     self.kernels = kernels
     model = try DeepSeekModel(
       ModelArchive.open(path), kernels: kernels, routing: routing, maxStepRows: maxStepRows,
       kvFormat: kvFormat)
+    model.overlap = overlap
     experts = try model.catalog.map { try LocalExperts(loading: $0, kernels: kernels) }
   }
 

@@ -1,4 +1,5 @@
-import ArgumentParser
+public import ArgumentParser
+public import DeepSeek
 
 /// Where the routed experts are.
 struct ClusterArguments: ParsableArguments {
@@ -60,6 +61,13 @@ struct ClusterArguments: ParsableArguments {
   var recoveryTimeout = 60.0
 
   @OptionGroup var keys: ClusterKeyArguments
+
+  @Option(
+    help: ArgumentHelp(
+      "Run the rows of a step in parts, so that one part computes while another one's experts are "
+        + "away: off, auto (what is faster), or a number up to \(Overlap.mostParts). The answer is "
+        + "the same.", valueName: "parts"))
+  var overlap = Overlap.automatic
 
   static let maximumCount = 256
 
@@ -123,6 +131,28 @@ struct ClusterArguments: ParsableArguments {
     case none
     case local(count: Int)
     case remote(address: String, count: Int)
+  }
+}
+
+extension Overlap: ExpressibleByArgument {
+  /// `off`, `auto`, or a number of parts.
+  public init?(argument: String) {
+    switch argument {
+    case "off": self = .off
+    case "auto": self = .automatic
+    default:
+      guard let count = Int(argument), (2...Self.mostParts).contains(count) else { return nil }
+      self = .fixed(count)
+    }
+  }
+
+  /// As on the command line.
+  public var defaultValueDescription: String {
+    switch self {
+    case .off: "off"
+    case .automatic: "auto"
+    case .fixed(let count): "\(count)"
+    }
   }
 }
 

@@ -56,6 +56,7 @@ final class ModelSession {
     if let cluster {
       try cluster.gather()
       experts = cluster.coordinator.experts
+      trunk.overlap = clusterArguments.overlap
       if catalog == nil { Terminal.note("this model has no routed experts: its workers stay idle") }
     } else if let catalog {
       experts = try Self.loading("loading experts") { progress in
@@ -123,12 +124,15 @@ extension ModelSession {
   func tokenizer() throws -> Tokenizer { try ownTokenizer ?? Tokenizer(archive) }
 
   /// A generator with room for `--context` tokens.
-  func makeGenerator(reusesPrefix: Bool = false, capacity: Int? = nil) throws -> Generator {
+  func makeGenerator(
+    reusesPrefix: Bool = false, capacity: Int? = nil, speculation: Speculation = .off
+  ) throws -> Generator {
     let context =
       capacity ?? arguments.context
       ?? min(configuration.contextLength, ModelArguments.defaultContextLimit)
     return try Generator(
-      model, tokenizer: tokenizer(), contextLength: context, reusesPrefix: reusesPrefix)
+      model, tokenizer: tokenizer(), contextLength: context, reusesPrefix: reusesPrefix,
+      speculation: speculation)
   }
 
   /// An engine for `--context` tokens a request, which has the model for itself from now on.
