@@ -140,7 +140,9 @@ extension RemoteExperts {
 
   private func nextCall(_ layer: LayerIndex) -> Call {
     callCount += 1
-    if layer.rawValue <= lastLayer || step == 0 { step += 1 }
+    // A step in parts asks a layer's experts several times, one after another.
+    let isNewStep = layer.rawValue < lastLayer || geometry.moeLayers.count == 1
+    if isNewStep || step == 0 { step += 1 }
     lastLayer = layer.rawValue
     return Call(step: step, number: callCount, layer: layer.rawValue, attempt: 1)
   }
