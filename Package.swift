@@ -84,7 +84,8 @@ let package = Package(
     target("Worker", cluster),
     target("Coordinator", cluster),
     target(
-      "Inference", ["DeepSeek", "Tokenization", "Experts", "Kernels", "Tensors", "Telemetry"]),
+      "Inference",
+      ["DeepSeek", "Tokenization", "Experts", "Kernels", "Tensors", "Telemetry", crypto]),
     target("Simulation", ["Inference", "Planning"]),
     target("Constraints", ["Inference", "ModelFiles", "Tokenization"]),
     target(

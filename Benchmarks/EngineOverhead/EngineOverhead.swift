@@ -142,6 +142,7 @@ final class NothingModel: LanguageModel {
 final class NothingPool: CachePool {
   static let pageTokens = 64
   let pageCount: Int
+  let bytesPerPage = 1
   var freePageCount: Int
   private var holders: [Int32]
   private var free: [Int]
@@ -159,6 +160,10 @@ final class NothingPool: CachePool {
     for page in pages { retain(page) }
     return NothingCache(self, pages)
   }
+
+  func takePage(filling fill: (inout MutableRawSpan) -> Bool) -> Int? { nil }
+
+  func withBytes(of page: Int, _ body: (RawSpan) -> Void) {}
 
   func retain(_ page: Int) { holders[page] += 1 }
 

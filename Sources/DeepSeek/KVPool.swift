@@ -21,6 +21,8 @@ public final class KVPool {
   public var pageCount: Int { memory.pageCount }
   /// Pages that nobody uses.
   public var freePageCount: Int { pageCount - usedPageCount + released.count }
+  /// Bytes that a page takes.
+  public var bytesPerPage: Int { memory.pageByteCount }
   /// Bytes that one position takes in all layers.
   public var bytesPerToken: Int { memory.pageByteCount / Self.pageTokens }
 
@@ -58,8 +60,21 @@ public final class KVPool {
     tokens / pageTokens + (tokens % pageTokens == 0 ? 0 : 1)
   }
 
+  /// Lends the bytes of a page: its positions of all layers, as `format` stores them.
+  public func withBytes(of page: KVPage, _ body: (RawSpan) -> Void) {
+    memory.withBytes(of: Int(page.index), body)
+  }
+
+  /// Lends the bytes of a page that nobody else holds.
+  public func withMutableBytes<Value>(
+    of page: KVPage, _ body: (inout MutableRawSpan) -> Value
+  ) -> Value {
+    precondition(references(to: page) == 1, "a page that others hold, too")
+    return memory.withMutableBytes(of: Int(page.index), body)
+  }
+
   /// A page of zeros with one reference; nil when all are used.
-  func take() -> KVPage? {
+  public func take() -> KVPage? {
     if let index = released.popLast() {
       memory.clear(Int(index))
       references[Int(index)] = 1

@@ -12,6 +12,8 @@ public protocol CachePool: AnyObject {
   static var pageTokens: Int { get }
   /// Pages in all.
   var pageCount: Int { get }
+  /// Bytes of a page.
+  var bytesPerPage: Int { get }
   /// Pages that nobody holds.
   var freePageCount: Int { get }
 
@@ -19,6 +21,10 @@ public protocol CachePool: AnyObject {
   func makeCache() -> Cache
   /// A cache that starts with whole pages which others hold, too; it retains them.
   func makeCache(sharing pages: [Page]) -> Cache
+  /// A page with whatever `fill` writes; nil when none is free, or `fill` says that it failed.
+  func takePage(filling fill: (inout MutableRawSpan) -> Bool) -> Page?
+  /// Lends the bytes of a page that somebody holds.
+  func withBytes(of page: Page, _ body: (RawSpan) -> Void)
   /// Holds a page once more.
   func retain(_ page: Page)
   /// Lets a page go; it is free when nobody holds it any more.

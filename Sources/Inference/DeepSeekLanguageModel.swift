@@ -60,6 +60,14 @@ extension KVPool: CachePool {
   public func makeCache(sharing pages: [KVPage]) -> KVCache {
     KVCache(self, sharing: pages, capacity: pageCount * Self.pageTokens)
   }
+
+  /// A page with whatever `fill` writes; nil when none is free, or `fill` says that it failed.
+  public func takePage(filling fill: (inout MutableRawSpan) -> Bool) -> KVPage? {
+    guard let page = take() else { return nil }
+    if withMutableBytes(of: page, fill) { return page }
+    release(page)
+    return nil
+  }
 }
 
 extension WantedLogits {

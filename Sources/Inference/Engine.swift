@@ -41,7 +41,7 @@ public final class Engine: Sendable {
     registry = RequestRegistry(
       limit: options.rememberedRequestLimit, duration: options.rememberedDuration)
     journal = options.journal
-    let loop = EngineLoop(
+    let loop = try EngineLoop(
       model, pool: pool, tokenizer: tokenizer, options: options, limits: limits, inbox: inbox,
       meter: meter)
     let handover = Mutex<EngineLoop<Model>?>(loop)

@@ -26,14 +26,16 @@ final class EngineLoop<Model: LanguageModel> {
   init(
     _ model: Model, pool: Model.Pool, tokenizer: Tokenizer, options: EngineOptions,
     limits: RequestLimits, inbox: EngineInbox, meter: EngineMeter
-  ) {
+  ) throws(InferenceError) {
     self.model = model
     self.tokenizer = tokenizer
     self.options = options
     self.limits = limits
     self.inbox = inbox
     self.meter = meter
-    memory = PagedMemory(pool, keepsPrefixes: options.usesPrefixCache)
+    memory = PagedMemory(
+      pool, keepsPrefixes: options.usesPrefixCache,
+      store: try Self.store(options, pageByteCount: pool.bytesPerPage))
     let sequences = max(1, min(options.maxSequences, model.maxStepRows))
     scheduler = Scheduler(
       Scheduler.Limits(
@@ -51,6 +53,15 @@ final class EngineLoop<Model: LanguageModel> {
       status.pageSize = Model.Pool.pageTokens
       status.pageCount = pool.pageCount
     }
+  }
+
+  private static func store(
+    _ options: EngineOptions, pageByteCount: Int
+  ) throws(InferenceError) -> PrefixStore? {
+    guard options.usesPrefixCache, let store = options.prefixStore else { return nil }
+    return try PrefixStore(
+      folder: store.folder, byteCount: store.byteCount, pageByteCount: pageByteCount,
+      onFailure: store.onFailure)
   }
 
   /// Returns when the inbox is closed and what was accepted is done.
@@ -334,11 +345,14 @@ extension EngineLoop {
   private func updateFigures(_ change: (inout EngineStatus) -> Void = { _ in }) {
     let available = memory.availablePages
     let idle = memory.idlePrefixPages
+    let (stored, loaded) = (memory.storedPrefixPages, memory.loadedPrefixPages)
     meter.update { status in
       status.runningCount = scheduler.runningCount
       status.waitingCount = scheduler.waitingCount
       status.usedPageCount = status.pageCount - available
       status.idlePrefixPageCount = idle
+      status.storedPrefixPageCount = stored
+      status.loadedPrefixPageCount = loaded
       change(&status)
     }
   }

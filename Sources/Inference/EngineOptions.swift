@@ -19,6 +19,8 @@ public struct EngineOptions: Sendable {
   public var usesPrefixCache = true
   /// Whether drafted tokens are verified beside the next ones.
   public var speculation = Speculation.off
+  /// Where prefixes go that memory has no room for; nil: nowhere.
+  public var prefixStore: PrefixStoreOptions?
   /// Work that a `TokenConstraint` may do for one token.
   public var constraintWorkPerToken = EngineOptions.defaultConstraintWork
   /// How many finished requests with an id can still be attached to.
@@ -32,4 +34,23 @@ public struct EngineOptions: Sendable {
 
   /// The defaults above.
   public init() {}
+}
+
+/// Where prefixes go that memory has no room for.
+public struct PrefixStoreOptions: Sendable {
+  /// A folder, in which a file without a name is made.
+  public var folder: String
+  /// The most that the file takes.
+  public var byteCount: Int
+  /// Told, once, when the disk fails; requests go on without the store.
+  public var onFailure: @Sendable (String) -> Void
+
+  /// Names a folder and the most bytes to put there.
+  public init(
+    folder: String, byteCount: Int, onFailure: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    self.folder = folder
+    self.byteCount = byteCount
+    self.onFailure = onFailure
+  }
 }

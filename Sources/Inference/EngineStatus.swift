@@ -27,6 +27,10 @@ public struct EngineStatus: Sendable {
   public internal(set) var usedPageCount = 0
   /// Pages that only the prefix cache uses; they are given up when others need them.
   public internal(set) var idlePrefixPageCount = 0
+  /// Pages of prefixes that are on disk.
+  public internal(set) var storedPrefixPageCount = 0
+  /// Pages that came back from there.
+  public internal(set) var loadedPrefixPageCount = 0
   /// Pages that nobody uses.
   public var freePageCount: Int { pageCount - usedPageCount - idlePrefixPageCount }
 

@@ -24,6 +24,8 @@ public enum InferenceError: Error, Sendable, Equatable {
   case constraintFailed(String)
   /// A request that must survive a crash cannot be written down; the text says why.
   case journalFailed(String)
+  /// Prefixes cannot be kept on disk; the text says why.
+  case storeFailed(String)
   /// As many requests wait as are allowed to.
   case queueFull(limit: Int)
   /// The engine has been told to stop.
@@ -57,6 +59,7 @@ extension InferenceError: CustomStringConvertible {
     case .deadlineExceeded(let limit):
       "the request was not finished within \(limit); allow more time, or ask for fewer tokens"
     case .constraintFailed(let reason): reason
+    case .storeFailed(let reason): reason
     case .journalFailed(let reason): reason
     case .queueFull(let limit): "\(limit) requests are already waiting; try again later"
     case .shuttingDown: "the server is shutting down; send the request elsewhere or later"

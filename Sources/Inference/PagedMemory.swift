@@ -9,10 +9,12 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
   private let pool: Pool
   private var prefixes: PrefixTree<Pool.Page>
   private let keepsPrefixes: Bool
+  private let store: PrefixStore?
 
-  init(_ pool: Pool, keepsPrefixes: Bool) {
+  init(_ pool: Pool, keepsPrefixes: Bool, store: PrefixStore? = nil) {
     self.pool = pool
     self.keepsPrefixes = keepsPrefixes
+    self.store = store
     prefixes = PrefixTree(pageSize: Pool.pageTokens)
   }
 
@@ -21,6 +23,10 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
   var availablePages: Int { pool.freePageCount + prefixes.unusedCount }
   /// Pages that only the prefix cache holds.
   var idlePrefixPages: Int { prefixes.unusedCount }
+  /// Pages of prefixes on disk.
+  var storedPrefixPages: Int { store?.pageCount ?? 0 }
+  /// Pages that came back from there.
+  var loadedPrefixPages: Int { store?.loadedCount ?? 0 }
 
   func begin(_ id: SequenceID, sharing leader: SequenceID?) -> Int {
     guard let sequence = sequences[id] else { return 0 }
@@ -30,10 +36,9 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
     if keepsPrefixes {
       sequence.path = prefixes.match(
         sequence.state.tokens, tenant: sequence.submission.request.tenant, limit: limit)
-      for node in sequence.path {
-        prefixes.pin(node)
-        if let page = prefixes.page(of: node) { pages.append(page) }
-      }
+      for node in sequence.path { prefixes.pin(node) }
+      fetch(sequence, limit: limit)
+      pages = sequence.path.compactMap(prefixes.page)
     }
     if let leader = leader.flatMap({ sequences[$0] }), let cache = leader.cache {
       let common = min(limit, min(cache.length, leader.state.promptCount) / pageSize)
@@ -42,6 +47,27 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
     let cache = pages.isEmpty ? pool.makeCache() : pool.makeCache(sharing: pages)
     sequence.cache = cache
     return cache.length
+  }
+
+  /// Reads the blocks that follow those in memory from disk, while there are any and room for them.
+  private func fetch(_ sequence: Active, limit: Int) {
+    guard let store else { return }
+    while sequence.path.count < limit {
+      let key = nextKey(of: sequence)
+      guard store.holds(key) else { return }
+      makeFree(1)
+      guard let page = pool.takePage(filling: { store.load(key, into: &$0) }) else { return }
+      // The reference is the tree's.
+      sequence.path.append(prefixes.insert(key, page: page, after: sequence.path.last).node)
+    }
+  }
+
+  /// The key of the first block that is not in a sequence's path.
+  private func nextKey(of sequence: Active) -> PrefixKey {
+    let start = sequence.path.count * pageSize
+    return prefixes.key(
+      sequence.state.tokens, start..<start + pageSize, after: sequence.path.last,
+      tenant: sequence.submission.request.tenant)
   }
 
   func pageCount(of id: SequenceID) -> Int { sequences[id]?.cache?.pageCount ?? 0 }
@@ -77,7 +103,7 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
     else { return }
     let pages = cache.pages
     while sequence.path.count < cache.length / pageSize {
-      guard let (node, isNew) = insertNext(of: sequence, pages) else { return }
+      let (node, isNew) = insertNext(of: sequence, pages)
       guard isNew else {
         prefixes.unpin([node])
         sequence.hasTwin = true
@@ -91,24 +117,26 @@ final class PagedMemory<Pool: CachePool>: SequenceMemory {
   private func publishRest(of sequence: Active) {
     guard keepsPrefixes, sequence.hasTwin, let cache = sequence.cache else { return }
     let pages = cache.pages
-    while sequence.path.count < cache.length / pageSize,
-      let (node, _) = insertNext(of: sequence, pages)
-    { sequence.path.append(node) }
+    while sequence.path.count < cache.length / pageSize {
+      sequence.path.append(insertNext(of: sequence, pages).node)
+    }
   }
 
   private func insertNext(
     of sequence: Active, _ pages: [Pool.Page]
-  ) -> (node: PrefixNodeID, isNew: Bool)? {
-    let index = sequence.path.count
+  ) -> (node: PrefixNodeID, isNew: Bool) {
+    let page = pages[sequence.path.count]
     let inserted = prefixes.insert(
-      sequence.state.tokens, index * pageSize..<(index + 1) * pageSize, page: pages[index],
-      after: sequence.path.last, tenant: sequence.submission.request.tenant)
-    if inserted?.isNew == true { pool.retain(pages[index]) }
+      nextKey(of: sequence), page: page, after: sequence.path.last)
+    if inserted.isNew { pool.retain(page) }
     return inserted
   }
 
-  /// Forgets the prefixes that have been unused for longest until `count` pages are free.
+  /// Takes the prefixes that have been unused for longest out of memory until `count` pages are free.
   private func makeFree(_ count: Int) {
-    while pool.freePageCount < count, let page = prefixes.dropOldest() { pool.release(page) }
+    while pool.freePageCount < count, let (page, key) = prefixes.dropOldest() {
+      if let store { pool.withBytes(of: page) { store.keep(key, $0) } }
+      pool.release(page)
+    }
   }
 }

@@ -13,133 +13,95 @@ package struct PrefixTree<Page> {
   package typealias NodeID = PrefixNodeID
 
   private struct Node {
-    var page: Page?
-    var parent: NodeID
-    var tokens: [TokenID]  // (pageSize), empty for a root
-    var hash: UInt64
+    var page: Page
+    var parent: NodeID  // -1 for a first block
+    var key: PrefixKey
     var pinCount = 0
     var childCount = 0
     var previous: NodeID = -1
     var next: NodeID = -1
-    var tenant: String?
-  }
-
-  private struct BlockKey: Hashable {
-    let parent: NodeID
-    let hash: UInt64
   }
 
   private let pageSize: Int
-  private var nodes: [Node] = []
+  private var nodes: [Node?] = []
   private var freeNodes: [NodeID] = []
-  private var blocks: [BlockKey: NodeID] = [:]
-  private var roots: [String?: NodeID] = [:]
+  private var blocks: [PrefixKey: NodeID] = [:]
   private var oldest: NodeID = -1
   private var newest: NodeID = -1
-  /// Pages that the tree holds.
-  package private(set) var pageCount = 0
-  /// Pages that it can drop.
+  /// Pages that the tree can drop.
   package private(set) var unusedCount = 0
 
   package init(pageSize: Int) {
     self.pageSize = pageSize
   }
 
+  /// Pages that the tree holds.
+  package var pageCount: Int { blocks.count }
+
   /// The nodes of the longest known beginning of `tokens`, at most `limit` of them.
   package func match(_ tokens: [TokenID], tenant: String?, limit: Int) -> [NodeID] {
-    guard var node = roots[tenant] else { return [] }
     var path: [NodeID] = []
+    var key = PrefixKey(tenant: tenant)
     while path.count < limit {
-      let range = path.count * pageSize..<(path.count + 1) * pageSize
-      guard let next = child(of: node, tokens, range) else { break }
-      path.append(next)
-      node = next
+      key = key.appending(tokens[path.count * pageSize..<(path.count + 1) * pageSize])
+      guard let node = blocks[key] else { break }
+      path.append(node)
     }
     return path
   }
 
   /// The page of a node.
-  package func page(of node: NodeID) -> Page? { nodes[Int(node)].page }
+  package func page(of node: NodeID) -> Page? { nodes[Int(node)]?.page }
+
+  /// The key of a block after `parent` (nil: the first one).
+  package func key(
+    _ tokens: [TokenID], _ range: Range<Int>, after parent: NodeID?, tenant: String?
+  ) -> PrefixKey {
+    let start = parent.flatMap { nodes[Int($0)]?.key } ?? PrefixKey(tenant: tenant)
+    return start.appending(tokens[range])
+  }
 
   /// The node of a block after `parent` (nil: the first one), made if need be, and pinned.
   ///
-  /// - Returns: Whether it is new, so that its page has to be held; nil when another block has the
-  ///   same hash and this one cannot be known.
+  /// - Returns: Whether it is new, so that its page has to be held.
   package mutating func insert(
-    _ tokens: [TokenID], _ range: Range<Int>, page: Page, after parent: NodeID?, tenant: String?
-  ) -> (node: NodeID, isNew: Bool)? {
-    let parent = parent ?? root(of: tenant)
-    if let node = child(of: parent, tokens, range) {
+    _ key: PrefixKey, page: Page, after parent: NodeID?
+  ) -> (node: NodeID, isNew: Bool) {
+    if let node = blocks[key] {
       pin(node)
       return (node, false)
     }
-    let hash = Self.hash(tokens, range)
-    guard blocks[BlockKey(parent: parent, hash: hash)] == nil else { return nil }
-    let node = add(
-      Node(
-        page: page, parent: parent, tokens: Array(tokens[range]), hash: hash, pinCount: 1,
-        tenant: tenant))
-    blocks[BlockKey(parent: parent, hash: hash)] = node
-    nodes[Int(parent)].childCount += 1
-    pageCount += 1
+    let node = add(Node(page: page, parent: parent ?? -1, key: key, pinCount: 1))
+    blocks[key] = node
+    if let parent { nodes[Int(parent)]?.childCount += 1 }
     return (node, true)
   }
 
   /// Keeps a node, as those above it already are.
   package mutating func pin(_ node: NodeID) {
-    if nodes[Int(node)].pinCount == 0 { unlink(node) }
-    nodes[Int(node)].pinCount += 1
+    if nodes[Int(node)]?.pinCount == 0 { unlink(node) }
+    nodes[Int(node)]?.pinCount += 1
   }
 
   /// Lets the nodes of a path go.
   package mutating func unpin(_ path: [NodeID]) {
     for node in path.reversed() {
-      nodes[Int(node)].pinCount -= 1
-      if nodes[Int(node)].pinCount == 0 { link(node) }
+      nodes[Int(node)]?.pinCount -= 1
+      if nodes[Int(node)]?.pinCount == 0 { link(node) }
     }
   }
 
   /// Drops the page that has been unused for longest; nil when all are in use.
-  package mutating func dropOldest() -> Page? {
-    guard oldest >= 0 else { return nil }
+  package mutating func dropOldest() -> (page: Page, key: PrefixKey)? {
+    guard oldest >= 0, let value = nodes[Int(oldest)] else { return nil }
     let node = oldest
-    let value = nodes[Int(node)]
     precondition(value.childCount == 0, "a node stands before the one above it")
     unlink(node)
-    blocks[BlockKey(parent: value.parent, hash: value.hash)] = nil
-    free(node)
-    pageCount -= 1
-    nodes[Int(value.parent)].childCount -= 1
-    if nodes[Int(value.parent)].parent < 0, nodes[Int(value.parent)].childCount == 0 {
-      roots[value.tenant] = nil
-      free(value.parent)
-    }
-    return value.page
-  }
-
-  private mutating func root(of tenant: String?) -> NodeID {
-    if let root = roots[tenant] { return root }
-    let root = add(Node(page: nil, parent: -1, tokens: [], hash: 0, tenant: tenant))
-    roots[tenant] = root
-    return root
-  }
-
-  private func child(of parent: NodeID, _ tokens: [TokenID], _ range: Range<Int>) -> NodeID? {
-    let key = BlockKey(parent: parent, hash: Self.hash(tokens, range))
-    guard let node = blocks[key], nodes[Int(node)].tokens.elementsEqual(tokens[range]) else {
-      return nil
-    }
-    return node
-  }
-
-  /// Words of a block mixed by multiplication; equal tokens are compared as well.
-  private static func hash(_ tokens: [TokenID], _ range: Range<Int>) -> UInt64 {
-    var hash: UInt64 = 0x9E37_79B9_7F4A_7C15
-    for index in range {
-      hash = (hash ^ UInt64(UInt32(bitPattern: tokens[index]))) &* 0xD6E8_FEB8_6659_FD93
-      hash ^= hash >> 32
-    }
-    return hash
+    blocks[value.key] = nil
+    nodes[Int(node)] = nil
+    freeNodes.append(node)
+    if value.parent >= 0 { nodes[Int(value.parent)]?.childCount -= 1 }
+    return (value.page, value.key)
   }
 
   private mutating func add(_ node: Node) -> NodeID {
@@ -151,25 +113,19 @@ package struct PrefixTree<Page> {
     return NodeID(nodes.count - 1)
   }
 
-  private mutating func free(_ node: NodeID) {
-    nodes[Int(node)].page = nil
-    nodes[Int(node)].tokens = []
-    nodes[Int(node)].tenant = nil
-    freeNodes.append(node)
-  }
-
   private mutating func link(_ node: NodeID) {
-    nodes[Int(node)].previous = newest
-    nodes[Int(node)].next = -1
-    if newest >= 0 { nodes[Int(newest)].next = node } else { oldest = node }
+    nodes[Int(node)]?.previous = newest
+    nodes[Int(node)]?.next = -1
+    if newest >= 0 { nodes[Int(newest)]?.next = node } else { oldest = node }
     newest = node
     unusedCount += 1
   }
 
   private mutating func unlink(_ node: NodeID) {
-    let (previous, next) = (nodes[Int(node)].previous, nodes[Int(node)].next)
-    if previous >= 0 { nodes[Int(previous)].next = next } else { oldest = next }
-    if next >= 0 { nodes[Int(next)].previous = previous } else { newest = previous }
+    guard let value = nodes[Int(node)] else { return }
+    let (previous, next) = (value.previous, value.next)
+    if previous >= 0 { nodes[Int(previous)]?.next = next } else { oldest = next }
+    if next >= 0 { nodes[Int(next)]?.previous = previous } else { newest = previous }
     unusedCount -= 1
   }
 }

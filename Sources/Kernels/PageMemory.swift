@@ -41,6 +41,20 @@ public final class PageMemory: @unchecked Sendable {  // the owner says who uses
     unsafe memcpy(address(target), address(source), pageByteCount)
   }
 
+  /// Lends the bytes of a page.
+  public func withBytes(of page: Int, _ body: (RawSpan) -> Void) {
+    unsafe body(UnsafeRawBufferPointer(start: address(page), count: pageByteCount).bytes)
+  }
+
+  /// Lends the bytes of a page for writing.
+  public func withMutableBytes<Value>(
+    of page: Int, _ body: (inout MutableRawSpan) -> Value
+  ) -> Value {
+    let buffer = unsafe UnsafeMutableRawBufferPointer(start: address(page), count: pageByteCount)
+    var bytes = unsafe buffer.mutableBytes
+    return body(&bytes)
+  }
+
   func address(_ page: Int) -> UnsafeMutableRawPointer {
     precondition(page >= 0 && page < pageCount, "no such page")
     return unsafe base + page * pageByteCount

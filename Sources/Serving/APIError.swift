@@ -49,7 +49,7 @@ extension APIError {
         .invalid(message, param: nil, code: "context_length_exceeded")
       case .deadlineExceeded:
         .unavailable(message, status: .gatewayTimeout, code: "deadline_exceeded")
-      case .journalFailed:
+      case .journalFailed, .storeFailed:
         .unavailable(message, code: "journal_failed", retryAfterSeconds: 30)
       case .contextExceeded: .invalid(message, param: nil, code: "context_length_exceeded")
       case .queueFull:

@@ -11,11 +11,8 @@ import Tokenization
   ) -> [PrefixNodeID] {
     var path: [PrefixNodeID] = []
     for block in 0..<tokens.count / 2 {
-      if let (node, _) = tree.insert(
-        tokens, 2 * block..<2 * block + 2, page: page + block, after: path.last, tenant: tenant)
-      {
-        path.append(node)
-      }
+      let key = tree.key(tokens, 2 * block..<2 * block + 2, after: path.last, tenant: tenant)
+      path.append(tree.insert(key, page: page + block, after: path.last).node)
     }
     return path
   }
@@ -52,13 +49,13 @@ import Tokenization
 
   @Test mutating func whatIsInUseStays() {
     let path = insert([1, 2, 3, 4], page: 10)
-    let none = tree.dropOldest()
+    let none = tree.dropOldest()?.page
     #expect(tree.unusedCount == 0 && none == nil)
     tree.unpin(path)
     #expect(tree.unusedCount == 2)
     tree.pin(path[0])
     #expect(tree.unusedCount == 1)
-    let dropped = [tree.dropOldest(), tree.dropOldest()]
+    let dropped = [tree.dropOldest()?.page, tree.dropOldest()?.page]
     #expect(dropped == [11, nil])
     #expect(pages([1, 2, 3, 4]) == [10])
   }
@@ -71,7 +68,7 @@ import Tokenization
     tree.unpin(c)
     tree.unpin(a)
     var dropped: [Int] = []
-    while let page = tree.dropOldest() { dropped.append(page) }
+    while let page = tree.dropOldest()?.page { dropped.append(page) }
     #expect(dropped == [21, 30, 11, 10])
     #expect(tree.pageCount == 0 && tree.unusedCount == 0)
     #expect(pages([7, 8], tenant: "t") == [])
@@ -84,7 +81,7 @@ import Tokenization
     tree.unpin(b)
     tree.pin(a[0])
     tree.unpin([a[0]])
-    let dropped = [tree.dropOldest(), tree.dropOldest(), tree.dropOldest()]
+    let dropped = [0, 1, 2].map { _ in tree.dropOldest()?.page }
     #expect(dropped == [11, 20, 10])
   }
 

@@ -6,6 +6,7 @@ final class ScriptedPool: CachePool {
   static var pageTokens: Int { 4 }
 
   let pageCount: Int
+  var bytesPerPage: Int { Self.pageTokens * MemoryLayout<TokenID>.size }
   private(set) var freePageCount: Int
   private var contents: [[TokenID]]
   private var holders: [Int]
@@ -25,6 +26,24 @@ final class ScriptedPool: CachePool {
       retain(page)
     }
     return ScriptedCache(self, pages: pages)
+  }
+
+  func takePage(filling fill: (inout MutableRawSpan) -> Bool) -> Int? {
+    guard let page = take() else { return nil }
+    var tokens: [TokenID] = Array(repeating: 0, count: Self.pageTokens)
+    var span = tokens.mutableSpan
+    var bytes = unsafe span.mutableBytes
+    guard fill(&bytes) else {
+      release(page)
+      return nil
+    }
+    contents[page] = tokens
+    return page
+  }
+
+  func withBytes(of page: Int, _ body: (RawSpan) -> Void) {
+    let tokens = contents[page]
+    unsafe body(tokens.span.bytes)
   }
 
   func retain(_ page: Int) {

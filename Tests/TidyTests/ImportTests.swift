@@ -51,7 +51,7 @@ import Testing
   static let external: [String: Set<String>] = [
     "ArgumentParser": ["conclave"],
     "AsyncHTTPClient": ["conclave"],
-    "Crypto": ["ModelFiles", "Serving"],
+    "Crypto": ["Inference", "ModelFiles", "Serving"],
     "Histogram": ["Telemetry"],
     "Hummingbird": ["Serving"],
     "HummingbirdCore": ["Serving"],

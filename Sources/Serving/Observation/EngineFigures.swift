@@ -11,6 +11,10 @@ struct EngineFigures: Encodable {
   let usedPages: Int
   /// Pages that only the prefix cache uses.
   let prefixPages: Int
+  /// Pages of the prefix cache that are on disk.
+  let storedPages: Int
+  /// Pages that came back from there.
+  let loadedPages: Int
   /// All pages.
   let totalPages: Int
   /// Tokens of one page.
@@ -47,6 +51,8 @@ struct EngineFigures: Encodable {
     waiting = status.waitingCount
     usedPages = status.usedPageCount
     prefixPages = status.idlePrefixPageCount
+    storedPages = status.storedPrefixPageCount
+    loadedPages = status.loadedPrefixPageCount
     totalPages = status.pageCount
     pageTokens = status.pageSize
     preemptions = status.preemptionCount

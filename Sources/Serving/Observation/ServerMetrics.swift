@@ -94,6 +94,12 @@ struct ServerMetrics {
         ([("state", "total")], Double(engine.totalPages)),
       ])
     metrics.add(
+      "conclave_kv_pages_on_disk", .gauge, "Pages of the prefix cache that are on disk.",
+      Double(engine.storedPages))
+    metrics.add(
+      "conclave_kv_pages_loaded_total", .counter, "Pages that came back from disk.",
+      Double(engine.loadedPages))
+    metrics.add(
       "conclave_kv_page_tokens", .gauge, "Tokens of one page.", Double(engine.pageTokens))
     metrics.add(
       "conclave_preemptions_total", .counter,

@@ -33,6 +33,18 @@ struct EngineArguments: ParsableArguments {
   var hasNoPrefixCache = false
 
   @Option(
+    name: .customLong("prefix-disk"),
+    help: ArgumentHelp(
+      "Put beginnings of prompts that --kv-memory has no room for into a file in this folder. It has "
+        + "no name, and ends with the server.", valueName: "folder"))
+  var prefixDisk: String?
+
+  @Option(
+    name: .customLong("prefix-disk-size"),
+    help: ArgumentHelp("The most that --prefix-disk takes. (default: 16GiB)", valueName: "size"))
+  var prefixDiskSize: ByteCount?
+
+  @Option(
     help: ArgumentHelp(
       "Keep streams under way in this file, so that they go on after a crash or a restart.",
       valueName: "file"))
@@ -44,6 +56,9 @@ struct EngineArguments: ParsableArguments {
     }
     guard (0...1_000_000).contains(maxWaiting) else {
       throw ValidationError("--max-waiting must be from 0 to 1000000, not \(maxWaiting)")
+    }
+    if prefixDisk != nil, hasNoPrefixCache {
+      throw ValidationError("--prefix-disk and --no-prefix-cache exclude each other")
     }
     if let maxInterTokenLatency, !(1...60_000).contains(maxInterTokenLatency) {
       throw ValidationError(
@@ -59,6 +74,9 @@ struct EngineArguments: ParsableArguments {
     options.queueLimit = maxWaiting
     options.maxInterTokenLatency = maxInterTokenLatency.map { .milliseconds($0) }
     options.usesPrefixCache = !hasNoPrefixCache
+    options.prefixStore = prefixDisk.map {
+      PrefixStoreOptions(folder: $0, byteCount: prefixDiskSize?.bytes ?? 16 << 30)
+    }
     return options
   }
 }

@@ -126,6 +126,7 @@ struct Serve: AsyncParsableCommand {
     var engineOptions = engineArguments.options
     engineOptions.speculation = speculationArguments.speculation
     engineOptions.journal = try engineArguments.journal.map { try RequestJournal(path: $0) }
+    engineOptions.prefixStore?.onFailure = { logger.error("\($0)") }
     let engine = try session.makeEngine(engineOptions)
     let server = ChatServer(
       engine: engine, tokenizer: try session.tokenizer(), options: options, logger: logger)
