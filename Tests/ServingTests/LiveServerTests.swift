@@ -103,16 +103,22 @@ private let longAnswer = String(repeating: "word ", count: 60)
     let server = try server { step in if step == 0 { gate.pass() } }
     try await server.application().test(.live) { client in
       let port = try #require(client.port)
-      async let first = post(chat, hello + "}", to: client)
-      await gate.waitForArrival()
-      for request in [stream, hello + "}"] {
-        try await RawConnection(port: port).post(request) { _ in
-          try await eventually { server.engine.waitingCount == 1 }
+      // A raw connection has no patience that could end on a busy machine.
+      try await RawConnection(port: port).post(stream) { parts in
+        await gate.waitForArrival()
+        for request in [stream, hello + "}"] {
+          try await RawConnection(port: port).post(request) { _ in
+            try await eventually { server.engine.waitingCount == 1 }
+          }
+          try await eventually { server.engine.waitingCount == 0 }
         }
-        try await eventually { server.engine.waitingCount == 0 }
+        gate.open()
+        var text = ""
+        while !text.contains("[DONE]"), let part = try await parts.next() {
+          text += String(buffer: part)
+        }
+        #expect(text.contains("[DONE]"))
       }
-      gate.open()
-      #expect(try await first.status == 200)
     }
   }
 
