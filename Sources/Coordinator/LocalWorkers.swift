@@ -14,6 +14,12 @@ public final class LocalWorkers: @unchecked Sendable {  // processes are touched
     var pipe: Pipe
     var startedAt = ContinuousClock.now
     var quickEnds = 0
+
+    /// Gives the descriptors back; a `Process` that has ended keeps its pipe.
+    func close() {
+      try? pipe.fileHandleForWriting.close()
+      try? log.close()
+    }
   }
 
   private let executable: URL
@@ -112,6 +118,7 @@ public final class LocalWorkers: @unchecked Sendable {  // processes are touched
         guard lived > pause, var next = try? Self.start(executable, arguments(index)) else {
           continue
         }
+        worker.close()
         next.quickEnds = lived > .seconds(30) ? 0 : worker.quickEnds + 1
         workers[index] = next
       }

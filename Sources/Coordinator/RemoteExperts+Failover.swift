@@ -21,6 +21,7 @@ extension RemoteExperts {
   private func forget(_ worker: Int) {
     routes.set(worker, .lost)
     suspectUntil[worker] = nil
+    links[worker].retire()
     checks.lose(worker)
     for slot in slots where slot.tracker.isLive { slot.tracker.lose(worker) }
     isDisturbed = true

@@ -83,10 +83,10 @@ public final class RemoteExperts: ExpertBackend {
     refresh()
   }
 
-  /// What was measured on each link.
+  /// What was measured on each link to a worker that is here.
   public var latencies: [LinkLatencies] {
-    published.withLock { $0 }.map {
-      LinkLatencies(worker: $0.id, label: $0.label, hops: $0.latencies)
+    published.withLock { $0 }.compactMap { link in
+      link.latencies.map { LinkLatencies(worker: link.id, label: link.label, hops: $0) }
     }
   }
 }

@@ -13,7 +13,7 @@ final class WorkerLink: Sendable {
   let incarnation: Incarnation
   /// The epoch of its first assignment, which all its data messages carry.
   let epoch: Epoch
-  private let measured = Mutex(HopLatencies())
+  private let measured = Mutex<HopLatencies?>(HopLatencies())
 
   init(_ worker: Roster.Worker, peer: RoutingID) {
     id = worker.id
@@ -27,7 +27,7 @@ final class WorkerLink: Sendable {
   func record(_ reply: ReplyHeader, arrivedAt: UInt64) {
     let times = reply.times
     measured.withLock {
-      $0.record(
+      $0?.record(
         roundTrip: arrivedAt >= reply.enqueuedAt ? arrivedAt - reply.enqueuedAt : 0,
         queue: times.computeStartedAt - times.receivedAt,
         compute: times.computeEndedAt - times.computeStartedAt,
@@ -35,8 +35,11 @@ final class WorkerLink: Sendable {
     }
   }
 
-  /// What was measured so far.
-  var latencies: HopLatencies { measured.withLock { $0 } }
+  /// What was measured so far; nil once the worker is gone.
+  var latencies: HopLatencies? { measured.withLock { $0 } }
+
+  /// Frees what was measured: histograms take a megabyte, and lost links may stay in the list.
+  func retire() { measured.withLock { $0 = nil } }
 }
 
 /// What was measured on the link to one worker.

@@ -55,6 +55,31 @@ extension ClusterTests {
       }
     }
 
+    @Test func `local workers that are killed leave nothing open`() throws {
+      let server = try RunningServer([
+        Fixtures.demoModel, "--workers", "2", "--replicas", "2", "--name", "demo",
+      ])
+      defer { end(server, []) }
+      func openPipes() throws -> Int {
+        let folder = "/proc/\(server.process.pid)/fd"
+        return try FileManager.default.contentsOfDirectory(atPath: folder).count {
+          let file = "\(folder)/\($0)"
+          let target = try? FileManager.default.destinationOfSymbolicLink(atPath: file)
+          return target?.hasPrefix("pipe:") == true
+        }
+      }
+      let before = try openPipes()
+      for _ in 0..<4 {
+        if let worker = ProcessTable.children(of: server.process.pid).first { kill(worker, SIGKILL) }
+        #expect(try server.ask(Self.question).contains("607"))
+        #expect(
+          ChildProcess.waits(upTo: .seconds(20)) {
+            ProcessTable.children(of: server.process.pid).count == 2
+          })
+      }
+      #expect(ChildProcess.waits(upTo: .seconds(5)) { (try? openPipes()) == before })
+    }
+
     @Test func `without workers there is 503 with what is missing, until one comes`() throws {
       let port = try freePort()
       let workers = [try join(port, "one"), try join(port, "two")]
