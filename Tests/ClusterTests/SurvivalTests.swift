@@ -70,7 +70,8 @@ extension ClusterTests {
       }
       let before = try openPipes()
       for _ in 0..<4 {
-        if let worker = ProcessTable.children(of: server.process.pid).first { kill(worker, SIGKILL) }
+        let workers = ProcessTable.children(of: server.process.pid)
+        if let worker = workers.first { kill(worker, SIGKILL) }
         #expect(try server.ask(Self.question).contains("607"))
         #expect(
           ChildProcess.waits(upTo: .seconds(20)) {
