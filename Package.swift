@@ -117,6 +117,15 @@ let package = Package(
         "Inference", "Kernels", "ModelFiles", "Telemetry", "Tensors", "Tokenization",
       ],
       path: "Benchmarks/EngineOverhead", swiftSettings: swift),
+    .target(
+      name: "CBareLinks", dependencies: ["CZeroMQ"], path: "Benchmarks/DispatchCost/CBareLinks"),
+    .executableTarget(
+      name: "DispatchCost",
+      dependencies: [
+        "CBareLinks", "Coordinator", "Experts", "Kernels", "Messages", "ModelFiles", "Telemetry",
+        "Tensors", "Worker", log,
+      ],
+      path: "Benchmarks/DispatchCost/Program", swiftSettings: swift),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
       name: "TestSupport", dependencies: ["CAllocations", "ModelFiles", "Tokenization"],

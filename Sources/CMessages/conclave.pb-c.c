@@ -2810,7 +2810,7 @@ const ProtobufCMessageDescriptor conclave__echo__descriptor =
   (ProtobufCMessageInit) conclave__echo__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor conclave__measure__field_descriptors[2] =
+static const ProtobufCFieldDescriptor conclave__measure__field_descriptors[4] =
 {
   {
     "port",
@@ -2836,15 +2836,41 @@ static const ProtobufCFieldDescriptor conclave__measure__field_descriptors[2] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "zeromq",
+    3,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_BOOL,
+    offsetof(Conclave__Measure, has_zeromq),
+    offsetof(Conclave__Measure, zeromq),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "server_key",
+    4,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Conclave__Measure, has_server_key),
+    offsetof(Conclave__Measure, server_key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned conclave__measure__field_indices_by_name[] = {
   0,   /* field[0] = port */
+  3,   /* field[3] = server_key */
   1,   /* field[1] = token */
+  2,   /* field[2] = zeromq */
 };
 static const ProtobufCIntRange conclave__measure__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor conclave__measure__descriptor =
 {
@@ -2854,7 +2880,7 @@ const ProtobufCMessageDescriptor conclave__measure__descriptor =
   "Conclave__Measure",
   "conclave",
   sizeof(Conclave__Measure),
-  2,
+  4,
   conclave__measure__field_descriptors,
   conclave__measure__field_indices_by_name,
   1,  conclave__measure__number_ranges,

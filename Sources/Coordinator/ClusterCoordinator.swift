@@ -47,6 +47,7 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
       context, bind: options.listen, .control.secured(by: security))
     let host = router.endpoint.lastIndex(of: ":").map { router.endpoint[..<$0] } ?? ""
     let limits = SocketOptions.data(maxFrameByteCount: Self.frameLimit(geometry, options))
+      .polled(for: options.polling)
     dataRouter = try RouterSocket(
       context, bind: "\(host):\(options.dataPort.map(String.init) ?? "*")",
       limits.secured(by: security))
@@ -166,7 +167,7 @@ extension ClusterCoordinator {
   private func takeAttachments() throws {
     var message = Multipart()
     guard let sender = try dataRouter.receive(&message, timeout: .zero) else { return }
-    let socket = DataSocket(dataRouter, model: model.digest)
+    let socket = DataSocket(dataRouter, model: model.digest.short)
     guard let incarnation = socket.attachment(message),
       control.isKnown(incarnation, withKeyOf: sender), attached[incarnation] == nil
     else { return }
@@ -184,14 +185,15 @@ extension ClusterCoordinator {
   }
 
   private func serve(_ links: [WorkerLink]) {
-    let socket = DataSocket(dataRouter, model: model.digest)
+    let socket = DataSocket(dataRouter, model: model.digest.short)
     if let catalog = model.catalog {
       experts = RemoteExperts(
         socket, attached: attached, catalog: catalog, kernels: kernels, health: health,
         options: options)
     }
     prober = LinkProber(
-      socket, links: experts?.links ?? links, timeout: options.combineTimeout)
+      socket, links: experts?.links ?? links, isEncrypted: options.security.allowList != nil,
+      timeout: options.combineTimeout)
     let running = ControlThread(control, options)
     thread.withLock { $0 = running }
   }

@@ -32,6 +32,8 @@ public struct ClusterOptions: Sendable {
   public var security = ClusterSecurity.thisMachine
   /// Whether workers end with this coordinator, rather than wait for the next.
   public var workersEndWithIt = false
+  /// How long the engine's thread polls for replies before it sleeps.
+  public var polling: Duration = .zero
   /// Where lines for people go.
   public var logger: Logger
 

@@ -14,14 +14,15 @@ final class DataSocket {
   }
 
   let router: RouterSocket
-  private let model: UInt64
+  let model: UInt64
   private let codec = MessageCodec(arenaByteCount: 64 << 10)
   private var scratch: [UInt8] = []
   private var pingMessage = Multipart()
 
-  init(_ router: RouterSocket, model: ModelDigest) {
+  /// Frames messages for a model, of whose digest `model` is the beginning.
+  init(_ router: RouterSocket, model: UInt64) {
     self.router = router
-    self.model = model.short
+    self.model = model
   }
 
   /// Puts a header before the index and payload frames of `message`, and sends it.

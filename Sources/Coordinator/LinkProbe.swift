@@ -6,10 +6,12 @@ import Transport
 
 /// What carries a probe.
 public enum ProbeTransport: String, Sendable, CaseIterable, Codable {
-  /// The connection that dispatches use.
-  case zeromq
   /// A plain TCP connection between the same processes.
   case tcp
+  /// ZeroMQ without keys: the connection that dispatches use, or one like it.
+  case zeromq
+  /// ZeroMQ with CURVE: the connection that dispatches use, or one like it.
+  case curve
 }
 
 /// Round trips on one worker's link, with a payload and no computation.
@@ -84,64 +86,35 @@ public final class LinkProber {
   private static let blockCount = 25
   /// A fixed schedule must leave the link idle most of the time, or it measures its own queue.
   private static let shortestInterval: UInt64 = 2_000_000
-  /// How long a worker may take to make a plain connection.
-  private static let connectTimeout: Duration = .seconds(2)
   /// What a measurement of bandwidth should take at least.
   private static let bandwidthTime: UInt64 = 20_000_000
 
-  private struct Channels {
+  /// The connections to one worker.
+  struct Channels {
     let data: DataChannel
     var plain: TCPChannel?
+    /// ZeroMQ with keys where `data` has none, and without where it has some.
+    var other: DataChannel?
   }
 
-  private let socket: DataSocket
-  private let links: [WorkerLink]
-  private let timeout: Duration
-  private var channels: [Channels]
+  let socket: DataSocket
+  let links: [WorkerLink]
+  let timeout: Duration
+  var channels: [Channels]
   private var probeCount: UInt64 = 0
+  /// What carries dispatches.
+  public let dataTransport: ProbeTransport
 
-  init(_ socket: DataSocket, links: [WorkerLink], timeout: Duration) {
+  init(_ socket: DataSocket, links: [WorkerLink], isEncrypted: Bool, timeout: Duration) {
     self.socket = socket
     self.links = links
     self.timeout = timeout
+    dataTransport = isEncrypted ? .curve : .zeromq
     channels = links.map { Channels(data: DataChannel(socket, $0)) }
   }
 
   /// The workers whose links there are.
   public var workers: [WorkerID] { links.map(\.id) }
-
-  /// Asks every worker for a plain TCP connection to that port, or any free one, of our host.
-  ///
-  /// - Returns: The labels of workers that made none, because something between does not let them.
-  /// - Throws: `TransportError` when the port cannot be listened on.
-  public func connectPlainly(port: Int?) throws -> [String] {
-    let host = TCPEndpoint(socket.router.endpoint)?.host ?? "127.0.0.1"
-    let listener = try TCPListener(TCPEndpoint(host: host, port: port ?? 0))
-    let tokens = links.map { _ in UInt64.random(in: 0 ... .max) }
-    for (link, token) in zip(links, tokens) {
-      var message = Multipart()
-      try message.append(byteCount: 0)
-      try message.append(byteCount: 0)
-      let ask = MeasureHeader(port: listener.endpoint.port, token: token)
-      do throws(TransportError) {
-        try socket.send(.measure(ask), &message, to: link)
-      } catch {
-        throw ClusterError.probe(worker: link.label, reason: error.reason)
-      }
-    }
-    let deadline = MonotonicTime.now + Self.connectTimeout
-    while channels.contains(where: { $0.plain == nil }), MonotonicTime.now < deadline {
-      guard let plain = listener.accept(timeout: .milliseconds(100)) else { continue }
-      plain.setTimeout(.seconds(1))
-      var bytes = [UInt8](repeating: 0, count: EchoFrame.tokenByteCount)
-      guard (try? plain.readAll(into: &bytes, count: bytes.count)) != nil,
-        let index = tokens.firstIndex(of: EchoFrame.token(bytes)), channels[index].plain == nil
-      else { continue }
-      plain.setTimeout(timeout)
-      channels[index].plain = TCPChannel(plain, worker: links[index].label)
-    }
-    return links.indices.filter { channels[$0].plain == nil }.map { links[$0].label }
-  }
 
   /// Round trips to one worker, with every transport that there is, in turns.
   ///
@@ -214,7 +187,11 @@ public final class LinkProber {
   }
 
   private func channel(_ transport: ProbeTransport, of worker: Int) -> (any ProbeChannel)? {
-    transport == .zeromq ? channels[worker].data : channels[worker].plain
+    switch transport {
+    case dataTransport: channels[worker].data
+    case .tcp: channels[worker].plain
+    case .zeromq, .curve: channels[worker].other
+    }
   }
 
   private func run(

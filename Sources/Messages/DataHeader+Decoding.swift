@@ -48,10 +48,7 @@ extension MessageCodec {
       }
     case CONCLAVE__DATA_HEADER__BODY_MEASURE:
       if let measure = unsafe wire.measure?.pointee {
-        let checks = FieldChecks(message: "Measure")
-        return unsafe .measure(
-          MeasureHeader(
-            port: try checks.integer(measure.port, "port", in: 1...65_535), token: measure.token))
+        return unsafe .measure(try decode(measure))
       }
     default: break
     }
@@ -76,6 +73,23 @@ extension MessageCodec {
       throw checks.error("row format \(wire.rawValue) is not known")
     }
     return format
+  }
+
+  private func decode(_ wire: Conclave__Measure) throws(WireError) -> MeasureHeader {
+    let checks = FieldChecks(message: "Measure")
+    unsafe try checks.require(wire.token != 0, "token is 0")
+    var measure = MeasureHeader(
+      port: unsafe try checks.integer(wire.port, "port", in: 1...65_535),
+      token: unsafe wire.token)
+    guard unsafe wire.has_zeromq != 0, unsafe wire.zeromq != 0 else { return measure }
+    measure.carrier = .zeromq
+    if unsafe wire.has_server_key != 0 {
+      let key = unsafe wire.server_key.array
+      try checks.require(
+        key.count == MeasureHeader.keyByteCount, "server_key has \(key.count) bytes, not 32")
+      measure.carrier = .curve(serverKey: key)
+    }
+    return measure
   }
 
   private func decode(_ wire: Conclave__Dispatch) throws(WireError) -> DispatchHeader {

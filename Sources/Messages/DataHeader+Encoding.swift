@@ -127,10 +127,24 @@ extension MessageCodec {
     _ measure: MeasureHeader
   ) throws(WireError) -> UnsafeMutablePointer<Conclave__Measure> {
     let checks = FieldChecks(message: "Measure")
+    try checks.require(measure.token != 0, "token is 0")
     let wire = unsafe try arena.allocate(Conclave__Measure.self)
     unsafe conclave__measure__init(wire)
     unsafe wire.pointee.port = try checks.field(measure.port, "port", in: 1...65_535)
     unsafe wire.pointee.token = measure.token
+    switch measure.carrier {
+    case .tcp: break
+    case .zeromq:
+      unsafe wire.pointee.has_zeromq = 1
+      unsafe wire.pointee.zeromq = 1
+    case .curve(let key):
+      try checks.require(
+        key.count == MeasureHeader.keyByteCount, "server_key has \(key.count) bytes, not 32")
+      unsafe wire.pointee.has_zeromq = 1
+      unsafe wire.pointee.zeromq = 1
+      unsafe wire.pointee.has_server_key = 1
+      unsafe wire.pointee.server_key = try arena.bytes(key)
+    }
     return unsafe wire
   }
 }

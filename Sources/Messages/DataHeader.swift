@@ -36,7 +36,7 @@ public struct DataHeader: Equatable, Sendable {
     case echo(EchoHeader)
     /// Coordinator: is the connection there? Never answered.
     case ping
-    /// Coordinator: make a plain connection, to measure by.
+    /// Coordinator: make one more connection, to measure by.
     case measure(MeasureHeader)
   }
 }
@@ -216,16 +216,32 @@ public struct EchoHeader: Equatable, Sendable {
   }
 }
 
-/// A wish for a plain TCP connection that echoes.
+/// A wish for one more connection, which echoes.
 public struct MeasureHeader: Equatable, Sendable {
+  /// What kind of connection.
+  public enum Carrier: Equatable, Sendable {
+    /// Plain TCP; see `EchoFrame`.
+    case tcp
+    /// ZeroMQ, with messages as on the data connection.
+    case zeromq
+    /// The same, encrypted, with a listener that proves this key of 32 bytes.
+    case curve(serverKey: [UInt8])
+  }
+
+  /// Bytes of a server's key.
+  public static let keyByteCount = 32
+
   /// The port on the host that the worker joined.
   public var port: Int
-  /// What the worker sends first, so that its connection is known.
+  /// What the connection is known by, never 0.
   public var token: UInt64
+  /// What kind of connection.
+  public var carrier: Carrier
 
   /// States the wish.
-  public init(port: Int, token: UInt64) {
+  public init(port: Int, token: UInt64, carrier: Carrier = .tcp) {
     self.port = port
     self.token = token
+    self.carrier = carrier
   }
 }

@@ -99,7 +99,7 @@ public struct Multipart: ~Copyable, @unchecked Sendable {  // `frames` is never 
   mutating func receiveFirst(from socket: Socket) throws(TransportError) -> Bool {
     removeAll()
     unsafe zmq_msg_init(frames)
-    guard unsafe socket.receive(frames) else {
+    guard unsafe socket.receiveFirst(frames) else {
       let nothingCame = Socket.nothingCame
       unsafe zmq_msg_close(frames)
       if nothingCame { return false }

@@ -16,6 +16,8 @@ public struct SocketOptions: Sendable {
   public var retransmitLimit: Duration = .seconds(10)
   /// First and longest pause between two attempts to connect.
   public var reconnectPause: ClosedRange<Duration> = .milliseconds(50) ... .seconds(1)
+  /// How long a thread that waits for a message polls before it sleeps, as long as messages come.
+  public var polling: Duration = .zero
   /// Who is let in, or whom to trust.
   public var security = SocketSecurity.none
 
@@ -23,6 +25,13 @@ public struct SocketOptions: Sendable {
   public init(maxFrameByteCount: Int64, highWaterMark: Int32) {
     self.maxFrameByteCount = maxFrameByteCount
     self.highWaterMark = highWaterMark
+  }
+
+  /// The same limits with polling.
+  public func polled(for time: Duration) -> SocketOptions {
+    var options = self
+    options.polling = time
+    return options
   }
 
   /// The same limits with keys.

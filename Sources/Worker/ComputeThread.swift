@@ -19,6 +19,8 @@ final class ComputeThread: Sendable {
     let model: ModelDigest
     let endpoint: String
     let security: SocketSecurity
+    let polling: Duration
+    let answersZeros: Bool
   }
 
   /// Where the bytes of experts come from.

@@ -16,13 +16,18 @@ struct DataServer: ~Copyable {
   private var scratch: [UInt8] = []
   private var runner: DispatchRunner?  // nil for a dense model
 
+  /// A server of what `bank` holds; of probes only without one.
   init(
-    _ work: ComputeThread.Work, context: TransportContext, bank: ExpertBank?, kernels: Kernels
+    _ work: ComputeThread.Work, context: TransportContext, bank: ExpertBank? = nil,
+    kernels: Kernels? = nil
   ) throws {
     self.work = work
     dealer = try DealerSocket(
-      context, connect: work.endpoint, as: .random(), .data().secured(by: work.security))
-    if let bank { runner = DispatchRunner(bank: bank, kernels: kernels) }
+      context, connect: work.endpoint, as: .random(),
+      .data().secured(by: work.security).polled(for: work.polling))
+    if let bank, let kernels {
+      runner = DispatchRunner(bank: bank, kernels: kernels, answersZeros: work.answersZeros)
+    }
   }
 
   /// Tells the coordinator whose connection this is, as soon as there is one.
@@ -35,13 +40,14 @@ struct DataServer: ~Copyable {
     }
   }
 
-  /// Takes in at most one message and answers it.
+  /// Takes in at most one message and answers it; false when none came in time.
   ///
   /// - Throws: `WorkerError.interrupted` when the bytes of a message are not those that were sent.
+  @discardableResult
   mutating func serve(
     _ status: WorkerStatus, _ logger: Logger, timeout: Duration
-  ) throws {
-    guard try dealer.receive(&inbox, timeout: timeout) else { return }
+  ) throws -> Bool {
+    guard try dealer.receive(&inbox, timeout: timeout) else { return false }
     let receivedAt = MonotonicTime.nanoseconds
     do {
       let header = try checkedHeader()
@@ -52,7 +58,7 @@ struct DataServer: ~Copyable {
         status.end()
       case .probe(let probe): try answer(probe, receivedAt: receivedAt)
       case .ping: break
-      case .measure(let measure): startEcho(measure)
+      case .measure(let measure): startEcho(measure, logger)
       case .attach, .reply, .echo: throw WorkerError.assignment("a message that only workers send")
       }
     } catch let error as WireError {
@@ -61,6 +67,7 @@ struct DataServer: ~Copyable {
       if case .interrupted = error { throw error }
       logger.warning("Dropped a data message: \(error)")
     }
+    return true
   }
 
   /// The header of a message for this incarnation whose frames arrived as they were sent.
@@ -110,11 +117,28 @@ struct DataServer: ~Copyable {
 // MARK: - Probes
 
 extension DataServer {
-  /// Echoes by plain TCP, beside this socket, on the coordinator's host.
-  private func startEcho(_ measure: MeasureHeader) {
-    guard let data = TCPEndpoint(work.endpoint) else { return }
+  /// Echoes over one more connection to the coordinator's host, on a thread of its own.
+  private func startEcho(_ measure: MeasureHeader, _ logger: Logger) {
+    guard let data = TCPEndpoint(work.endpoint),
+      let incarnation = Incarnation(rawValue: measure.token)
+    else { return }
+    let endpoint = TCPEndpoint(host: data.host, port: measure.port)
+    let security: SocketSecurity
+    switch measure.carrier {
+    case .tcp: return EchoResponder.start(at: endpoint, token: measure.token)
+    case .zeromq: security = .none
+    case .curve(let key):
+      // A pair for this connection only; the listener lets in whoever knows its key.
+      guard let pair = try? KeyPair.random(), let server = try? PublicKey(bytes: key) else {
+        return
+      }
+      security = .client(pair, server: server)
+    }
     EchoResponder.start(
-      at: TCPEndpoint(host: data.host, port: measure.port), token: measure.token)
+      ComputeThread.Work(
+        geometry: nil, units: [], incarnation: incarnation, epoch: work.epoch, model: work.model,
+        endpoint: "tcp://\(endpoint)", security: security, polling: work.polling,
+        answersZeros: false), logger)
   }
 
   private mutating func answer(_ probe: ProbeHeader, receivedAt: UInt64) throws {

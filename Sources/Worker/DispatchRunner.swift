@@ -7,6 +7,8 @@ import Transport
 /// Checks dispatches against the model and computes them; makes room once and uses it again.
 struct DispatchRunner: ~Copyable {
   private let bank: ExpertBank
+  private let answersZeros: Bool
+  private var zeros: [UInt8] = []
   private var entries: [RoutedEntry] = []
   private var workspace: ExpertWorkspace
   private var floatRows: EncodedRows  // (grown on demand, hiddenSize)
@@ -14,8 +16,9 @@ struct DispatchRunner: ~Copyable {
   private var floatReplies: EncodedReplies  // (grown on demand, hiddenSize)
   private var blockReplies: EncodedReplies
 
-  init(bank: ExpertBank, kernels: Kernels) {
+  init(bank: ExpertBank, kernels: Kernels, answersZeros: Bool) {
     self.bank = bank
+    self.answersZeros = answersZeros
     workspace = ExpertWorkspace(geometry: bank.geometry, kernels: kernels)
     let width = bank.geometry.hiddenSize
     floatRows = EncodedRows(format: .float32, capacity: 0, columns: width)
@@ -58,8 +61,15 @@ struct DispatchRunner: ~Copyable {
     _ dispatch: DispatchHeader, _ layer: LayerIndex, _ inbox: borrowing Multipart,
     into outbox: inout Multipart
   ) throws -> Int {
-    let run = Run(bank: bank, layer: layer, rowCount: dispatch.rowCount)
     let geometry = bank.geometry
+    if answersZeros {
+      let count = geometry.partialCount(entries.span)
+      let byteCount = count * geometry.replyRowByteCount(layer)
+      if zeros.count < byteCount { zeros = [UInt8](repeating: 0, count: byteCount) }
+      unsafe try outbox.append(zeros.span.bytes.extracting(first: byteCount))
+      return count
+    }
+    let run = Run(bank: bank, layer: layer, rowCount: dispatch.rowCount)
     switch (geometry.inputFormat(layer), geometry.replyFormat(layer)) {
     case (.float32, .float32):
       return try run(inbox, entries, &floatRows, &workspace, &floatReplies, &outbox)

@@ -1,9 +1,10 @@
 import Foundation
+import Logging
 import Messages
 import Telemetry
 import Transport
 
-/// Echoes over a plain TCP connection, on a thread of its own, while the coordinator measures.
+/// Echoes over connections of their own, each on a thread, while the coordinator measures.
 enum EchoResponder {
   /// How long the connection may be silent before it is given up.
   private static let patience: Duration = .seconds(60)
@@ -17,6 +18,28 @@ enum EchoResponder {
       var bytes = EchoFrame.bytes(ofToken: token)
       guard (try? socket.writeAll(bytes, count: bytes.count)) != nil else { return }
       while (try? answer(on: socket, &bytes)) == true {}
+    }
+    thread.name = "echo"
+    thread.start()
+  }
+
+  /// Connects to the coordinator by ZeroMQ, as the data connection does, and answers its probes.
+  static func start(_ work: ComputeThread.Work, _ logger: Logger) {
+    let thread = Thread {
+      // A context of its own, so that nothing waits for this thread.
+      guard let context = try? TransportContext(),
+        var server = try? DataServer(work, context: context)
+      else { return }
+      let status = WorkerStatus()
+      var lastHeard = MonotonicTime.now
+      let isWanted = { MonotonicTime.now - lastHeard < patience }
+      guard (try? server.attach(while: isWanted)) != nil else { return }
+      while isWanted() {
+        guard let came = try? server.serve(status, logger, timeout: .milliseconds(500)) else {
+          return
+        }
+        if came { lastHeard = MonotonicTime.now }
+      }
     }
     thread.name = "echo"
     thread.start()

@@ -35,6 +35,10 @@ public struct WorkerOptions: Sendable {
   public var onProgress: (@Sendable () -> Void)?
   /// Time for one expert group or dispatch after which the compute thread counts as stuck.
   public var stuckLimit: Duration = .seconds(120)
+  /// How long the compute thread polls for dispatches before it sleeps.
+  public var polling: Duration = .zero
+  /// Whether every partial sum is zeros, so that what is not computing can be measured.
+  package var answersZeros = false
   /// Where lines for people go.
   public var logger: Logger
 

@@ -188,7 +188,7 @@ final class WorkerSession {
     let work = ComputeThread.Work(
       geometry: welcome.geometry, units: assignment.units, incarnation: incarnation, epoch: epoch,
       model: welcome.modelDigest, endpoint: dataEndpoint(port: welcome.dataPort),
-      security: security)
+      security: security, polling: options.polling, answersZeros: options.answersZeros)
     let source = try self.source(for: assignment, welcome)
     options.logger.notice(
       "To hold \(assignment.units.count) expert groups\(origin(assignment.origin))")

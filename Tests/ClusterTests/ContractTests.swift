@@ -116,7 +116,8 @@ extension ClusterTests {
       let result = try object(call + ["--save", saved, "--html", page])
       let link = try #require((result["links"] as? [[String: Any]])?.first)
       for field in ["p999", "jitter", "interval", "mean"] { #expect(link[field] is Double) }
-      for field in ["tcp", "out", "back"] {
+      #expect(link["over"] as? String == "zeromq")
+      for field in ["tcp", "curve", "out", "back"] {
         #expect((link[field] as? [String: Any])?["p50"] is Double, "\(field)")
       }
       let worker = try #require((result["workers"] as? [[String: Any]])?.first)
@@ -128,7 +129,7 @@ extension ClusterTests {
       #expect(again.status == 0)
       let lines = again.text.split(separator: "\n")
       #expect(lines.first?.hasPrefix("kind,worker,label,payloadBytes,over,") == true)
-      #expect(lines.count == 7)
+      #expect(lines.count == 10)
       #expect(again.errors.contains("changed beyond noise"))
       let html = try String(contentsOfFile: page, encoding: .utf8)
       #expect(html.contains("const report = {\"measuredAt\":"))

@@ -87,6 +87,9 @@ extension ClusterTests {
       ["logits", "m", "--tokens", "1", "--data-port", "7401"],
       ["latency", "--workers", "1", "--count", "0"], ["latency"],
       ["latency", "--workers", "1", "--json", "--csv"],
+      ["worker", "--join", "tcp://127.0.0.1:7400", "--hot-io", "0"],
+      ["generate", "m", "--prompt", "a", "--overlap", "1"],
+      ["generate", "m", "--prompt", "a", "--speculate", "9"],
       ["latency", "--workers", "1", "--watch", "--json"],
       ["inspect"], ["inspect", "m", "--no-such-flag"],
     ])

@@ -50,7 +50,10 @@ import Worker
     try coordinator.gather()
     let remote = try #require(coordinator.experts)
     #expect(try answer(remote, layer, rows: 5, seed: 3) == expected)
-    _ = try coordinator.prober?.probe(worker: 0, payloadByteCount: 1 << 20, count: 3)
+    let prober = try #require(coordinator.prober)
+    #expect(try prober.connectOtherwise(port: nil).isEmpty)
+    let probes = try prober.probe(worker: 0, payloadByteCount: 1 << 20, count: 3)
+    #expect(probes.map(\.transport) == [.zeromq, .curve] && prober.dataTransport == .curve)
     coordinator.shutdown()
     for worker in workers { worker.stop() }
   }

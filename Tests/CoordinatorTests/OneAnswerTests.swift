@@ -120,11 +120,12 @@ import Worker
     let remote = try #require(coordinator.experts)
     let prober = try #require(coordinator.prober)
     #expect(try prober.connectPlainly(port: nil).isEmpty)
+    #expect(try prober.connectOtherwise(port: nil).isEmpty)
     for size in [0, 1_000, 3 << 20] {
       for worker in 0..<2 {
         let results = try prober.probe(worker: worker, payloadByteCount: size, count: 3)
-        #expect(results.map(\.transport) == [.zeromq, .tcp])
-        #expect(results.map(\.roundTrips.count) == [3, 3])
+        #expect(results.map(\.transport) == [.tcp, .zeromq, .curve])
+        #expect(results.map(\.roundTrips.count) == [3, 3, 3])
         #expect(results.allSatisfy { $0.payloadByteCount == size && $0.roundTrips.p50 > .zero })
       }
     }

@@ -70,6 +70,9 @@ enum Samples {
     .probe(ProbeHeader(number: 1, echoByteCount: 1 << 20, enqueuedAt: 9)),
     .echo(EchoHeader(number: 1, enqueuedAt: 9, receivedAt: 10, repliedAt: 11)),
     .measure(MeasureHeader(port: 7_173, token: .max)),
+    .measure(MeasureHeader(port: 7_173, token: 1, carrier: .zeromq)),
+    .measure(
+      MeasureHeader(port: 1, token: 2, carrier: .curve(serverKey: Array(repeating: 7, count: 32)))),
   ]
 
   static func control(_ body: ControlMessage.Body) -> ControlMessage {

@@ -71,6 +71,25 @@ import Transport
     #expect(try !dealer.receive(&message, timeout: .milliseconds(1)))
   }
 
+  @Test func `polling changes when a thread sleeps, not what it receives`() throws {
+    let dealer = try connect(.control.polled(for: .milliseconds(2)))
+    var message = Multipart()
+    #expect(try !dealer.receive(&message, timeout: .milliseconds(1)))
+    try send([[1]], from: dealer)
+    let peer = try #require(try receive(&message))
+    for value in UInt8(0)..<20 {
+      message.removeAll()
+      try message.append([value].rawSpan)
+      try router.send(&message, to: peer)
+      #expect(try dealer.receive(&message, timeout: .seconds(5)))
+      #expect(message.byte(0, of: 0) == value)
+      let start = ContinuousClock.now
+      #expect(try !dealer.receive(&message, timeout: .milliseconds(5)))
+      #expect(ContinuousClock.now - start >= .milliseconds(4))
+    }
+    #expect(try !dealer.receive(&message, timeout: .zero))
+  }
+
   @Test func `a peer that is not there is an error, not silence`() throws {
     var message = Multipart()
     try message.append([1].rawSpan)

@@ -736,8 +736,8 @@ struct  Conclave__Echo
 
 
 /*
- * Coordinator to worker: connect by plain TCP to this port of the host that was joined, send the
- * token, and echo what comes until the connection ends; see EchoFrame.swift. Empty frames.
+ * Coordinator to worker: connect to this port of the host that was joined, for measuring only, and
+ * echo what comes until the connection ends. Empty frames.
  */
 struct  Conclave__Measure
 {
@@ -747,13 +747,24 @@ struct  Conclave__Measure
    */
   uint32_t port;
   /*
-   * Tells the connection from others.
+   * Tells the connection from others, never 0. By plain TCP it is what the worker sends first; see
+   * EchoFrame.swift. By ZeroMQ it is the incarnation of the messages, of which Attach is the first.
    */
   uint64_t token;
+  /*
+   * By ZeroMQ, with probes as on the data connection, instead of plain TCP.
+   */
+  protobuf_c_boolean has_zeromq;
+  protobuf_c_boolean zeromq;
+  /*
+   * By ZeroMQ with CURVE: the key of the listener, 32 bytes, which lets in whoever knows it.
+   */
+  protobuf_c_boolean has_server_key;
+  ProtobufCBinaryData server_key;
 };
 #define CONCLAVE__MEASURE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&conclave__measure__descriptor) \
-    , 0, 0 }
+    , 0, 0, 0, 0, 0, {0,NULL} }
 
 
 /* Conclave__ControlMessage methods */

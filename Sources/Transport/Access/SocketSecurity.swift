@@ -6,6 +6,9 @@ public enum SocketSecurity: Sendable {
   case none
   /// A listening socket: peers prove a key of the list, and this one's is the pair.
   case server(KeyPair, AllowList)
+  /// A listening socket that encrypts and lets in whoever knows this one's public key: for measuring,
+  /// with a pair that nothing else uses, in a context without an allow-list.
+  case openServer(KeyPair)
   /// A connecting socket: the pair is its own, `server` is the key that the listener has to prove.
   case client(KeyPair, server: PublicKey)
 
@@ -30,6 +33,9 @@ extension Socket {
       try set(ZMQ_ZAP_DOMAIN, bytes: Array(SocketSecurity.domain.utf8))
       // Without an answer nobody is let in; the default would be everybody.
       try set(ZMQ_ZAP_ENFORCE_DOMAIN, Int32(1))
+    case .openServer(let pair):
+      try set(ZMQ_CURVE_SERVER, Int32(1))
+      try set(ZMQ_CURVE_SECRETKEY, bytes: pair.secret)
     case .client(let pair, let server):
       try set(ZMQ_CURVE_SERVERKEY, bytes: server.bytes)
       try set(ZMQ_CURVE_PUBLICKEY, bytes: pair.publicKey.bytes)

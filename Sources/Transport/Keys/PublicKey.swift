@@ -10,7 +10,7 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
   /// The key with these 32 bytes.
   ///
   /// - Throws: `KeyError` for keys that prove nothing: those that the ZeroMQ manual prints, and zero.
-  init(bytes: [UInt8]) throws(KeyError) {
+  package init(bytes: [UInt8]) throws(KeyError) {
     precondition(bytes.count == Self.byteCount)
     var words = SIMD4<UInt64>()
     for (index, byte) in bytes.enumerated() {
@@ -48,7 +48,7 @@ public struct PublicKey: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The bytes of the key.
-  var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     (0..<Self.byteCount).map { index in
       UInt8(truncatingIfNeeded: words[index / 8] >> UInt64(56 - index % 8 * 8))
     }

@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import DeepSeek
+import ArgumentParser
+import DeepSeek
 
 /// Where the routed experts are.
 struct ClusterArguments: ParsableArguments {
@@ -61,6 +61,7 @@ struct ClusterArguments: ParsableArguments {
   var recoveryTimeout = 60.0
 
   @OptionGroup var keys: ClusterKeyArguments
+  @OptionGroup var pollingArguments: PollingArguments
 
   @Option(
     help: ArgumentHelp(
@@ -131,28 +132,6 @@ struct ClusterArguments: ParsableArguments {
     case none
     case local(count: Int)
     case remote(address: String, count: Int)
-  }
-}
-
-extension Overlap: ExpressibleByArgument {
-  /// `off`, `auto`, or a number of parts.
-  public init?(argument: String) {
-    switch argument {
-    case "off": self = .off
-    case "auto": self = .automatic
-    default:
-      guard let count = Int(argument), (2...Self.mostParts).contains(count) else { return nil }
-      self = .fixed(count)
-    }
-  }
-
-  /// As on the command line.
-  public var defaultValueDescription: String {
-    switch self {
-    case .off: "off"
-    case .automatic: "auto"
-    case .fixed(let count): "\(count)"
-    }
   }
 }
 

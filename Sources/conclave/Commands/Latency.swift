@@ -9,10 +9,11 @@ struct Latency: ParsableCommand {
     abstract: "Measures every link, and where a token's time goes.",
     discussion: """
       Without a model, probes carry payloads to each worker and back, over the connection that \
-      dispatches use and over plain TCP beside it; the worker computes nothing. Probes are sent by \
-      a fixed schedule, and a round trip counts from its scheduled moment. With a model, a prompt \
-      and an answer of random tokens follow, and every dispatch of every layer is taken apart. \
-      Times in JSON and CSV are microseconds. With --data-port N, plain TCP uses port N + 1.
+      dispatches use, over plain TCP beside it, and over ZeroMQ with encryption if dispatches use \
+      none, or without; the worker computes nothing. Probes are sent by a fixed schedule, and a \
+      round trip counts from its scheduled moment. With a model, a prompt and an answer of random \
+      tokens follow, and every dispatch of every layer is taken apart. Times in JSON and CSV are \
+      microseconds. With --data-port N, plain TCP uses port N + 1, the other connection N + 2.
       """)
 
   @Argument(help: "A model to follow tokens through. (default: none, links only)")
@@ -148,12 +149,20 @@ struct Latency: ParsableCommand {
 
   private func prober(_ cluster: ClusterSession) throws -> LinkProber {
     guard let prober = cluster.coordinator.prober else { throw CommandFailure(Self.noLink) }
-    let port = clusterArguments.dataPort.map { $0 + 1 }
-    for worker in try prober.connectPlainly(port: port) {
-      Terminal.note(
-        "\(worker) made no plain connection, so it is measured over ZeroMQ only; let it reach port "
-          + "\(port.map(String.init) ?? "(any; fix it with --data-port)")")
+    let port = clusterArguments.dataPort
+    for worker in try prober.connectPlainly(port: port.map { $0 + 1 }) {
+      Self.noteMissing(.tcp, of: worker, port.map { $0 + 1 })
+    }
+    let other: ProbeTransport = prober.dataTransport == .curve ? .zeromq : .curve
+    for worker in try prober.connectOtherwise(port: port.map { $0 + 2 }) {
+      Self.noteMissing(other, of: worker, port.map { $0 + 2 })
     }
     return prober
+  }
+
+  private static func noteMissing(_ transport: ProbeTransport, of worker: String, _ port: Int?) {
+    Terminal.note(
+      "\(worker) made no connection for \(transport.text), so it is measured without; let it reach "
+        + "port \(port.map(String.init) ?? "(any; fix it with --data-port)")")
   }
 }

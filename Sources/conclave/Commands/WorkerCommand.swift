@@ -49,6 +49,7 @@ struct WorkerCommand: ParsableCommand {
 
   @OptionGroup(title: "Keys") var keyArguments: WorkerKeyArguments
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
+  @OptionGroup var pollingArguments: PollingArguments
 
   mutating func validate() throws {
     guard join != nil || describe else {
@@ -77,6 +78,7 @@ struct WorkerCommand: ParsableCommand {
       model: try model.map { try ModelArchive.open($0) },
       software: Conclave.configuration.version, logger: logger)
     options.security = security
+    options.polling = pollingArguments.polling
     if ServiceNotice.isWatched { options.onProgress = { ServiceNotice.alive() } }
     options.endsWithStandardInput = endsWithInput
     options.measuresBandwidth = !endsWithInput  // equal machines need no comparing

@@ -32,6 +32,7 @@ final class ClusterSession {
     options.combineTimeout = .seconds(arguments.combineTimeout)
     options.recoveryTimeout = .seconds(arguments.recoveryTimeout)
     options.replicas = arguments.replicas
+    options.polling = arguments.pollingArguments.polling
     if let path = arguments.routingTrace, let geometry = model.catalog?.geometry {
       options.routingTrace = try RoutingFile.read(path, for: geometry)
     }

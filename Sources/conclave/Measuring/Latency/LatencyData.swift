@@ -17,19 +17,22 @@ extension LatencyReport {
     return members
   }
 
-  /// The connections that dispatches use; what plain TCP took is inside, as `tcp`.
+  /// The connections that dispatches use; what others took is inside, as `tcp`, `zeromq` or `curve`.
   private var links: [JSONText] {
-    probes.filter { $0.transport == .zeromq }.map { probe in
+    probes.filter { $0.transport == dataTransport }.map { probe in
       var members: [(String, JSONText)] = [
         ("worker", .string("\(probe.worker)")), ("label", .string(probe.label)),
         ("payloadBytes", .integer(probe.payloadByteCount)),
+        ("over", .string(probe.transport.rawValue)),
       ]
       members += probe.json(clock(of: probe))
-      let plain = probes.first {
-        $0.transport == .tcp && $0.worker == probe.worker
+      let others = probes.filter {
+        $0.transport != dataTransport && $0.worker == probe.worker
           && $0.payloadByteCount == probe.payloadByteCount
       }
-      if let plain { members.append(("tcp", .object(plain.json(clock(of: plain))))) }
+      for other in others {
+        members.append((other.transport.rawValue, .object(other.json(clock(of: other)))))
+      }
       return .object(members)
     }
   }

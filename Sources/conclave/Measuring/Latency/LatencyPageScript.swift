@@ -27,7 +27,7 @@ extension LatencyPage {
     // ---- Links
 
     function ridges(link, range) {
-      const width = 1100, left = 150, right = 130, row = 46, top = 8;
+      const width = 1100, left = 190, right = 130, row = 46, top = 8;
       const height = top + link.series.length * row + 26;
       const x = (us) => left + (Math.log10(us) - range[0]) / (range[1] - range[0]) * (width - left - right);
       let svg = "";
@@ -42,7 +42,7 @@ extension LatencyPage {
       }
       link.series.forEach((series, index) => {
         const base = top + (index + 1) * row - 8;
-        const fill = series.over === "TCP" ? "var(--tcp)" : "var(--zeromq)";
+        const fill = { "TCP": "var(--tcp)", "ZeroMQ": "var(--zeromq)" }[series.over] ?? "var(--curve)";
         const most = Math.max(...series.bars.map((bar) => bar[1]));
         const half = Math.pow(10, 0.5 / report.barsPerDecade);
         let path = "";

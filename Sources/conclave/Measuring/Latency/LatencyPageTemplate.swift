@@ -11,14 +11,14 @@ extension LatencyPage {
     :root {
       color-scheme: light dark;
       --page: #fbfaf8; --card: #ffffff; --ink: #1d1f23; --soft: #6a6f78; --line: #e4e2dd;
-      --zeromq: #2563a8; --tcp: #d0762b; --heat: 37, 99, 168;
+      --zeromq: #2563a8; --tcp: #d0762b; --curve: #7a4fb5; --heat: 37, 99, 168;
       --p0: #b9bec7; --p1: #8e7cc3; --p2: #5b8c6e; --p3: #2563a8; --p4: #c79a2b;
       --p5: #c2492f; --p6: #5aa6cf; --p7: #77716a;
     }
     @media (prefers-color-scheme: dark) {
       :root {
         --page: #15171a; --card: #1d2024; --ink: #e8e6e1; --soft: #9aa0a9; --line: #32363c;
-        --zeromq: #6ea8e8; --tcp: #e8a05c; --heat: 110, 168, 232;
+        --zeromq: #6ea8e8; --tcp: #e8a05c; --curve: #b799e8; --heat: 110, 168, 232;
         --p0: #565c66; --p1: #a693dd; --p2: #7fb394; --p3: #6ea8e8; --p4: #dfb950;
         --p5: #e5714f; --p6: #86c7ea; --p7: #a49d94;
       }

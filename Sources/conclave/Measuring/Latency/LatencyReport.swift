@@ -17,6 +17,8 @@ struct LatencyPlan {
 struct LatencyReport {
   let probes: [ProbeResult]
   let figures: [LinkFigures]
+  /// What carries dispatches.
+  let dataTransport: ProbeTransport
   /// What the model is called; nil when only links were measured.
   private(set) var model: String?
   /// Steps of each kind; empty without a model.
@@ -41,10 +43,11 @@ struct LatencyReport {
       figures.append(try prober.figures(worker: worker))
     }
     self.probes = probes.sorted {
-      ($0.worker, $0.payloadByteCount, $0.transport.rawValue)
-        < ($1.worker, $1.payloadByteCount, $1.transport.rawValue)
+      ($0.worker, $0.payloadByteCount, $0.transport.rank)
+        < ($1.worker, $1.payloadByteCount, $1.transport.rank)
     }
     self.figures = figures
+    dataTransport = prober.dataTransport
   }
 
   /// Runs a prompt and an answer of random tokens, and takes every dispatch apart.
@@ -95,6 +98,11 @@ struct LatencyReport {
   func clock(of probe: ProbeResult) -> ClockOffset {
     figures.first { $0.worker == probe.worker }?.clock ?? ClockOffset()
   }
+}
+
+extension ProbeTransport {
+  /// The place in tables: what does least comes first.
+  fileprivate var rank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 }
 
 extension TraceSummary {

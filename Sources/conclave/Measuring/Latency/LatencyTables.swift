@@ -38,7 +38,7 @@ extension LatencyReport {
       for transport in ProbeTransport.allCases where link.bytesPerSecondOut[transport] != nil {
         let retransmits = link.retransmitCount.map { "\($0.out) + \($0.back)" } ?? ""
         table.add([
-          link.label, transport == .zeromq ? Self.clock(link.clock) : "", transport.text,
+          link.label, transport == dataTransport ? Self.clock(link.clock) : "", transport.text,
           Self.rate(link.bytesPerSecondOut[transport]),
           Self.rate(link.bytesPerSecondBack[transport]), transport == .tcp ? retransmits : "",
         ])
@@ -79,8 +79,9 @@ extension ProbeTransport {
   /// What people read.
   var text: String {
     switch self {
-    case .zeromq: "ZeroMQ"
     case .tcp: "TCP"
+    case .zeromq: "ZeroMQ"
+    case .curve: "ZeroMQ, CURVE"
     }
   }
 }
