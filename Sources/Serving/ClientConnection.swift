@@ -45,6 +45,29 @@ struct ClientConnection: Sendable {
     defer { watch?.disarm() }
     return try await body()
   }
+
+  /// Runs `body` on the connection's own thread: a piece of an answer then wakes one thread, not a
+  /// thread of the common pool first that wakes this one to write.
+  ///
+  /// For short pieces of work only; other connections wait for the same thread.
+  func onEventLoop<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+    try await withTaskExecutorPreference(
+      EventLoopExecutor(channel.eventLoop), operation: body)
+  }
+}
+
+/// Lets tasks run on an event loop.
+private final class EventLoopExecutor: TaskExecutor {
+  private let eventLoop: any EventLoop
+
+  init(_ eventLoop: any EventLoop) {
+    self.eventLoop = eventLoop
+  }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    eventLoop.execute { [self] in unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
+  }
 }
 
 /// Notices that a client has closed its side, even while nothing is read from or written to it.

@@ -28,8 +28,10 @@ struct EventStream: Sendable {
       ],
       body: ResponseBody { writer in
         try await client.cancelling(cancels ? generations : []) {
-          var stream = StreamWriter(self, count: generations.count)
-          try await stream.write(generations, to: &writer)
+          try await client.onEventLoop {
+            var stream = StreamWriter(self, count: generations.count)
+            try await stream.write(generations, to: &writer)
+          }
         }
         try await writer.finish(nil)
       })

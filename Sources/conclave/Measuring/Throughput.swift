@@ -50,12 +50,14 @@ struct Throughput {
 }
 
 extension Throughput {
-  /// Measures all of `plan`; one short run before it is not counted.
+  /// Measures all of `plan`; one step of the largest size before it is not counted.
   init(_ session: ModelSession, loading: Duration, _ plan: ThroughputPlan) throws {
     load = (session.archive.tensorByteCount, loading)
     let sequences = RandomSequences(session, sequences: plan.mostSequences)
-    let warm = try sequences.makeCache(capacity: 64)
-    try sequences.prefill(warm, count: 32)
+    // As large as the largest step: its buffers, here and at the workers, are touched first here.
+    let count = min(plan.promptTokens.max() ?? 1, session.trunk.maxStepRows)
+    let warm = try sequences.makeCache(capacity: count + 4)
+    try sequences.prefill(warm, count: count)
     for _ in 0..<4 { try sequences.decode([warm]) }
     for tokens in plan.promptTokens { prompts.append(try Self.prompt(tokens, plan, sequences)) }
     for count in plan.batches { batches.append(try Self.batch(count, plan, sequences)) }
