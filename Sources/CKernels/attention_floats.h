@@ -36,6 +36,12 @@ INLINE void score_block(const ck_attention_job *job, const float *queries, size_
       for (size_t j = 0; j < count; j++) sums[h][j] = v_fma(query, key[j], sums[h][j]);
     }
   }
+#ifdef FOLDS_SCORES
+  if (heads == SCORE_HEADS && count == SCORE_KEYS) {
+    fold_scores(sums, job->scale, scores + first, CK_KEY_TILE);
+    return;
+  }
+#endif
   for (size_t h = 0; h < heads; h++)
     for (size_t j = 0; j < count; j++)
       scores[h * CK_KEY_TILE + first + j] = v_fold(sums[h][j]) * job->scale;
@@ -58,14 +64,17 @@ INLINE float weigh_tile(float *scores, size_t count, float *max, float *weight) 
   return pair[0];
 }
 
-// sums := sums · correction + Σ weight · value, for some heads × some value vectors.
+// sums := sums · correction + Σ weight · value, for some heads × some value vectors; of a split's
+// first tile there are no sums yet.
 INLINE void value_block(const ck_attention *u, const float *scores, const float *corrections,
                         size_t heads, tile_rows values, size_t at, size_t vectors, size_t count,
-                        float *sums) {
+                        bool starts, float *sums) {
   v16f acc[SCORE_HEADS][SCORE_KEYS];
   for (size_t h = 0; h < heads; h++)
     for (size_t v = 0; v < vectors; v++)
-      acc[h][v] = v_mul(v_load(sums + h * u->head_stride + at + STEP * v), v_set1(corrections[h]));
+      acc[h][v] =
+          starts ? v_zero()
+                 : v_mul(v_load(sums + h * u->head_stride + at + STEP * v), v_set1(corrections[h]));
   for (size_t j = 0; j < count; j++) {
     v16f value[SCORE_KEYS];
     for (size_t v = 0; v < vectors; v++) value[v] = tile_load(values, j, at + STEP * v);
@@ -81,8 +90,8 @@ INLINE void value_block(const ck_attention *u, const float *scores, const float 
 
 // The first `count` positions of a tile, for `heads` heads of row `row` from `head` on.
 INLINE void attend_heads(const ck_attention *u, size_t row, size_t head, size_t heads,
-                         tile_rows keys, tile_rows values, size_t count, upcoming *next,
-                         size_t ahead) {
+                         tile_rows keys, tile_rows values, size_t count, bool starts,
+                         upcoming *next, size_t ahead) {
   const ck_attention_job *job = u->job;
   float scores[SCORE_HEADS * CK_KEY_TILE], corrections[SCORE_HEADS];
   const float *queries = u->rows[row].queries + (u->head + head) * job->query_stride;
@@ -98,9 +107,9 @@ INLINE void attend_heads(const ck_attention *u, size_t row, size_t head, size_t 
   }
   float *sums = part_at(u, row, head);
   for (; at + STEP * SCORE_KEYS <= job->value_width; at += STEP * SCORE_KEYS)
-    value_block(u, scores, corrections, heads, values, at, SCORE_KEYS, count, sums);
+    value_block(u, scores, corrections, heads, values, at, SCORE_KEYS, count, starts, sums);
   for (; at < job->value_width; at += STEP)
-    value_block(u, scores, corrections, heads, values, at, 1, count, sums);
+    value_block(u, scores, corrections, heads, values, at, 1, count, starts, sums);
 }
 
 INLINE void attend_tiles(const ck_attention *u, bool halves) {
@@ -118,9 +127,9 @@ INLINE void attend_tiles(const ck_attention *u, bool halves) {
       if (u->rows[row].length <= from) continue;
       size_t count = least(CK_KEY_TILE, u->rows[row].length - from), head = 0;
       for (; head + SCORE_HEADS <= u->heads; head += SCORE_HEADS)
-        attend_heads(u, row, head, SCORE_HEADS, keys, values, count, &next, ahead);
+        attend_heads(u, row, head, SCORE_HEADS, keys, values, count, from == start, &next, ahead);
       for (; head < u->heads; head++)
-        attend_heads(u, row, head, 1, keys, values, count, &next, ahead);
+        attend_heads(u, row, head, 1, keys, values, count, from == start, &next, ahead);
     }
   }
 }

@@ -43,13 +43,15 @@ INLINE upcoming tile_after(const ck_attention *u, size_t from, size_t end) {
 
 static void attend(const ck_attention *u) {
   size_t width = u->job->value_width;
+  bool int8 = u->job->layout.format == CK_KV_INT8;
   for (size_t row = 0; row < u->row_count; row++)
     for (size_t head = 0; head < u->heads; head++) {
       float *part = part_at(u, row, head);
-      memset(part, 0, (width + CK_LANES) * sizeof(float));
+      size_t from = int8 ? 0 : width;  // floats start their sums themselves
+      memset(part + from, 0, (width + CK_LANES - from) * sizeof(float));
       part[width] = -__builtin_inff();
     }
-  if (u->job->layout.format == CK_KV_INT8)
+  if (int8)
     attend_int8(u);
   else if (u->job->layout.format == CK_KV_F16)
     attend_halves(u);

@@ -4,13 +4,17 @@
 #include "formats.h"
 
 enum {
-  ROW_TILE = 64,           // activation rows of one kernel call: their accumulators stay in L1
-  TILE_CODES = 128 << 10,  // codes of a tile of several rows: they stay in the second-level cache
-  PANEL_TILE = 2,          // panels of one kernel call
-  DECODE_COLUMNS = 256,    // decoded at a time: whole blocks, and a tile that fits L1
+  TILE_CODES = 96 << 10,  // codes of a tile of several rows: they stay in the second-level cache
+  PANEL_TILE = 2,         // panels of one kernel call
+  PANEL_GROUP = 32,       // panels whose sums wait for further columns
+  FILL_BLOCKS = 8,        // blocks of a row that are arranged at a time
+  COLUMN_STEP = 512,      // columns after which every format starts a line anew
+  DECODE_COLUMNS = 256,   // decoded at a time: whole blocks, and a tile that fits L1
   CHAINS = 4,
   SCALE_BLOCK = 128  // F8_E4M3: rows and columns that share a scale
 };
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 static size_t x_row(const ck_plan *plan, const ck_task *task, size_t row) {
   if (task->x_indices < 0) return task->x_first + row;
@@ -27,11 +31,14 @@ static float *out_row(const ck_plan *plan, const ck_task *task, size_t row) {
 // have fewer rows than lanes.
 static void scatter(const ck_plan *plan, const ck_task *task, size_t panel, size_t panels,
                     size_t first_row, size_t count, const float *results) {
-  size_t column = panel * CK_LANES, width = task->rows - column;
-  if (width > panels * CK_LANES) width = panels * CK_LANES;
-  for (size_t r = 0; r < count; r++) {
+  size_t column = panel * CK_LANES, width = least(panels * CK_LANES, task->rows - column);
+  const float *from = results;
+  for (size_t r = 0; r < count; r++, from += panels * CK_LANES) {
     float *out = out_row(plan, task, first_row + r) + column;
-    memcpy(out, results + panels * CK_LANES * r, width * sizeof(float));
+    if (width == PANEL_TILE * CK_LANES)
+      memcpy(out, from, PANEL_TILE * CK_LANES * sizeof(float));  // inlined
+    else
+      memcpy(out, from, width * sizeof(float));
   }
 }
 
@@ -66,52 +73,81 @@ typedef struct row_tile {
   ck_block blocks[TILE_CODES / CK_BLOCK];
 } row_tile;
 
-// Rows of a tile, at least one.
-static size_t tile_rows(const ck_task *task) {
-  size_t fit = TILE_CODES / task->columns;
-  return fit > ROW_TILE ? ROW_TILE : fit < 1 ? 1 : fit;
+// Columns of a tile of `count` rows: all, or parts of about the same size.
+static size_t tile_columns(const ck_task *task, size_t count) {
+  size_t fit = TILE_CODES / count, most = fit / COLUMN_STEP * COLUMN_STEP;
+  if (task->columns <= fit) return task->columns;
+  size_t parts = (task->columns + most - 1) / most, even = (task->columns + parts - 1) / parts;
+  return (even + COLUMN_STEP - 1) / COLUMN_STEP * COLUMN_STEP;
 }
 
+// Some blocks of all rows at a time: what is written and what is read stays in the first-level
+// cache until its lines are complete.
 static void fill_tile(const ck_plan *plan, const ck_task *task, size_t first, size_t count,
-                      row_tile *tile) {
-  for (size_t r = 0; r < count; r++) {
-    size_t row = x_row(plan, task, first + r);
-    const int8_t *codes = (const int8_t *)task->x + row * task->x_stride;
-    const ck_block *blocks = task->x_blocks + row * task->x_blocks_stride;
-    for (size_t b = 0; b < task->columns / CK_BLOCK; b++) {
-      memcpy(tile->codes + CK_BLOCK * (count * b + r), codes + CK_BLOCK * b, CK_BLOCK);
-      tile->blocks[count * b + r] = blocks[b];
+                      size_t column, size_t columns, row_tile *tile) {
+  size_t from = column / CK_BLOCK, end = (column + columns) / CK_BLOCK;
+  for (size_t start = from; start < end; start += FILL_BLOCKS)
+    for (size_t r = 0; r < count; r++) {
+      size_t row = x_row(plan, task, first + r), to = (start - from) * count + r;
+      const int8_t *codes = (const int8_t *)task->x + row * task->x_stride;
+      const ck_block *blocks = task->x_blocks + row * task->x_blocks_stride;
+      for (size_t b = start; b < least(start + FILL_BLOCKS, end); b++, to += count) {
+        memcpy(tile->codes + CK_BLOCK * to, codes + CK_BLOCK * b, CK_BLOCK);
+        tile->blocks[to] = blocks[b];
+      }
     }
-  }
 }
 
-// Panels [from, to) × `count` rows that stand block by block.
-static void multiply_tile(const ck_plan *plan, const ck_task *task, size_t from, size_t to,
-                          size_t first, size_t count, const int8_t *codes, const ck_block *blocks) {
+// A single row stands block by block already.
+static void multiply_row(const ck_plan *plan, const ck_task *task, size_t from, size_t to,
+                         size_t row) {
   ck_quantised_kernel *kernel = quantised_kernel(plan->kernels, task->format);
-  _Alignas(64) float results[PANEL_TILE * ROW_TILE * CK_LANES];
+  _Alignas(64) float sums[PANEL_TILE * CK_LANES];
+  size_t x = x_row(plan, task, row);
   for (size_t panel = from; panel < to; panel += PANEL_TILE) {
-    size_t panels = to - panel < PANEL_TILE ? to - panel : PANEL_TILE;
+    size_t panels = least(PANEL_TILE, to - panel);
     kernel(task->panels + panel * task->panel_bytes, task->panel_bytes, panels, task->columns,
-           codes, blocks, count, results);
-    scatter(plan, task, panel, panels, first, count, results);
+           (const int8_t *)task->x + x * task->x_stride, task->x_blocks + x * task->x_blocks_stride,
+           1, false, sums);
+    scatter(plan, task, panel, panels, row, 1, sums);
   }
 }
 
-// A single row stands block by block already; more are copied to a tile.
-static void multiply_quantised(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
+// Panels [from, to) × `count` rows, some columns at a time.
+static void multiply_tile(const ck_plan *plan, const ck_task *task, size_t from, size_t to,
+                          size_t first, size_t count) {
+  ck_quantised_kernel *kernel = quantised_kernel(plan->kernels, task->format);
   row_tile tile;
-  size_t most = tile_rows(task);
-  for (size_t first = 0; first < task->row_count; first += most) {
-    size_t count = task->row_count - first < most ? task->row_count - first : most;
-    if (count == 1) {
-      size_t row = x_row(plan, task, first);
-      multiply_tile(plan, task, from, to, first, 1, (const int8_t *)task->x + row * task->x_stride,
-                    task->x_blocks + row * task->x_blocks_stride);
-    } else {
-      fill_tile(plan, task, first, count, &tile);
-      multiply_tile(plan, task, from, to, first, count, tile.codes, tile.blocks);
+  _Alignas(64) float sums[PANEL_GROUP * CK_TILE_ROWS * CK_LANES];
+  size_t step = tile_columns(task, count);
+  bool whole = step == task->columns;
+  if (whole) fill_tile(plan, task, first, count, 0, step, &tile);
+  for (size_t group = from; group < to; group += PANEL_GROUP) {
+    size_t end = least(group + PANEL_GROUP, to);
+    for (size_t column = 0; column < task->columns; column += step) {
+      size_t columns = least(step, task->columns - column);
+      const uint8_t *panels_at = task->panels + ck_panel_bytes(task->format, column);
+      if (!whole) fill_tile(plan, task, first, count, column, columns, &tile);
+      for (size_t panel = group; panel < end; panel += PANEL_TILE) {
+        size_t panels = least(PANEL_TILE, end - panel);
+        float *results = sums + (whole ? 0 : (panel - group) * CK_TILE_ROWS * CK_LANES);
+        kernel(panels_at + panel * task->panel_bytes, task->panel_bytes, panels, columns,
+               tile.codes, tile.blocks, count, column > 0, results);
+        if (column + columns == task->columns)
+          scatter(plan, task, panel, panels, first, count, results);
+      }
     }
+  }
+}
+
+static void multiply_quantised(const ck_plan *plan, const ck_task *task, size_t from, size_t to,
+                               size_t first, size_t end) {
+  for (; first < end; first += CK_TILE_ROWS) {
+    size_t count = least(CK_TILE_ROWS, end - first);
+    if (count == 1)
+      multiply_row(plan, task, from, to, first);
+    else
+      multiply_tile(plan, task, from, to, first, count);
   }
 }
 
@@ -121,13 +157,14 @@ static void float_pointers(const ck_plan *plan, const ck_task *task, size_t firs
     rows[r] = (const float *)(task->x + x_row(plan, task, first + r) * task->x_stride);
 }
 
-static void multiply_floats(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
+static void multiply_floats(const ck_plan *plan, const ck_task *task, size_t from, size_t to,
+                            size_t first, size_t end) {
   const ck_kernels *k = plan->kernels;
   ck_float_kernel *kernel = task->format == F32 ? k->f32 : task->format == F16 ? k->f16 : k->bf16;
-  const float *rows[ROW_TILE];
-  _Alignas(64) float state[ROW_TILE * CHAINS * CK_LANES], results[ROW_TILE * CK_LANES];
-  for (size_t first = 0; first < task->row_count; first += ROW_TILE) {
-    size_t count = task->row_count - first < ROW_TILE ? task->row_count - first : ROW_TILE;
+  const float *rows[CK_TILE_ROWS];
+  _Alignas(64) float state[CK_TILE_ROWS * CHAINS * CK_LANES], results[CK_TILE_ROWS * CK_LANES];
+  for (; first < end; first += CK_TILE_ROWS) {
+    size_t count = least(CK_TILE_ROWS, end - first);
     float_pointers(plan, task, first, count, rows);
     for (size_t panel = from; panel < to; panel++) {
       memset(state, 0, count * CHAINS * CK_LANES * sizeof(float));
@@ -158,7 +195,7 @@ static void multiply_decoded(const ck_kernels *k, const ck_task *task, size_t pa
   const float *scales = panel_scales(task, panel);
   size_t step = scales == NULL ? DECODE_COLUMNS : SCALE_BLOCK;
   for (size_t column = 0; column < task->columns; column += step) {
-    size_t width = task->columns - column < step ? task->columns - column : step;
+    size_t width = least(step, task->columns - column);
     float factor = scales == NULL ? 1 : scales[column / SCALE_BLOCK];
     decoder(k, task->format)(start, column, width, factor, tile);
     k->f32((const uint8_t *)tile, width, rows, count, state);
@@ -166,12 +203,13 @@ static void multiply_decoded(const ck_kernels *k, const ck_task *task, size_t pa
   }
 }
 
-static void multiply_decoding(const ck_plan *plan, const ck_task *task, size_t from, size_t to) {
-  const float *rows[ROW_TILE];
-  _Alignas(64) float state[ROW_TILE * CHAINS * CK_LANES], results[ROW_TILE * CK_LANES];
+static void multiply_decoding(const ck_plan *plan, const ck_task *task, size_t from, size_t to,
+                              size_t from_row, size_t end) {
+  const float *rows[CK_TILE_ROWS];
+  _Alignas(64) float state[CK_TILE_ROWS * CHAINS * CK_LANES], results[CK_TILE_ROWS * CK_LANES];
   for (size_t panel = from; panel < to; panel++)
-    for (size_t first = 0; first < task->row_count; first += ROW_TILE) {
-      size_t count = task->row_count - first < ROW_TILE ? task->row_count - first : ROW_TILE;
+    for (size_t first = from_row; first < end; first += CK_TILE_ROWS) {
+      size_t count = least(CK_TILE_ROWS, end - first);
       float_pointers(plan, task, first, count, rows);
       memset(state, 0, count * CHAINS * CK_LANES * sizeof(float));
       multiply_decoded(plan->kernels, task, panel, rows, count, state);
@@ -195,13 +233,16 @@ static const ck_task *task_of(const ck_plan *plan, size_t chunk) {
 
 void ck_run_chunk(const ck_plan *plan, size_t chunk) {
   const ck_task *task = task_of(plan, chunk);
-  size_t panels = (task->rows + CK_LANES - 1) / CK_LANES;
-  size_t from = (chunk - task->first_chunk) * task->chunk_panels;
-  size_t to = from + task->chunk_panels < panels ? from + task->chunk_panels : panels;
+  size_t panels = (task->rows + CK_LANES - 1) / CK_LANES, index = chunk - task->first_chunk;
+  size_t row_chunks = (task->row_count + task->chunk_rows - 1) / task->chunk_rows;
+  size_t from = index / row_chunks * task->chunk_panels;
+  size_t to = least(from + task->chunk_panels, panels);
+  size_t first = index % row_chunks * task->chunk_rows;
+  size_t end = least(first + task->chunk_rows, task->row_count);
   if (ck_takes_int8(task->format))
-    multiply_quantised(plan, task, from, to);
+    multiply_quantised(plan, task, from, to, first, end);
   else if (ck_decodes_on_the_fly(task->format))
-    multiply_decoding(plan, task, from, to);
+    multiply_decoding(plan, task, from, to, first, end);
   else
-    multiply_floats(plan, task, from, to);
+    multiply_floats(plan, task, from, to, first, end);
 }

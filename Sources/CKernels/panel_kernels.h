@@ -400,10 +400,10 @@ TILE(iq4_xs) {
 #define QUANTISED_KERNEL(format)                                                           \
   static void format##_kernel(const uint8_t *panel, size_t panel_bytes, size_t panels,     \
                               size_t columns, const int8_t *codes, const ck_block *blocks, \
-                              size_t rows, float *out) {                                   \
+                              size_t rows, bool continues, float *out) {                   \
     size_t ahead = rows <= MEMORY_BOUND_ROWS ? PREFETCH_NEAR : TILE_PANELS * panel_bytes;  \
     ck_tile t = {panel, panel_bytes, columns, codes, blocks, (v16f *)out, panels, ahead};  \
-    if (rows > 1)                                                                          \
+    if (rows > 1 && !continues)                                                            \
       for (size_t i = 0; i < rows * panels; i++) t.sums[i] = v_zero();                     \
     for (size_t left = panels; left > 0;) {                                                \
       size_t some = rows > MEMORY_BOUND_ROWS && left >= TILE_PANELS ? TILE_PANELS : 1;     \

@@ -65,11 +65,21 @@ void ck_weighted_sum_rows(const ck_rows *job, size_t chunk) {
   }
 }
 
+void ck_copy_rows(const ck_rows *job, size_t chunk) {
+  EACH_ROW(job, chunk)
+  for (size_t head = 0; head < job->heads; head++)
+    memcpy(out_row(job, row) + head * job->out_head_stride,
+           a_row(job, row) + head * job->head_stride, job->columns / job->heads * sizeof(float));
+}
+
 void ck_encode_int8_rows(const ck_rows *job, size_t chunk) {
+  size_t pieces = job->heads > 0 ? job->heads : 1, width = job->columns / pieces;
   EACH_ROW(job, chunk) {
     int8_t *codes = (int8_t *)(job->encoded + row * job->encoded_stride);
     uint16_t *scales = (uint16_t *)(codes + job->columns);
-    job->kernels->encode_int8(a_row(job, row), job->columns, codes, scales);
+    for (size_t piece = 0; piece < pieces; piece++)
+      job->kernels->encode_int8(a_row(job, row) + piece * job->head_stride, width,
+                                codes + piece * width, scales + piece * (width / CK_BLOCK));
     job->kernels->derive_blocks(codes, scales, job->columns,
                                 job->blocks + row * job->blocks_stride);
   }

@@ -23,6 +23,15 @@ struct ActivationRows: ~Copyable {
     if formats.contains(.blocks) { blocks.encode(x, rows: rows, with: kernels) }
   }
 
+  /// The same of pieces of each row, which become adjacent.
+  mutating func encode(
+    _ x: borrowing FloatMatrix, rows: Range<Int>, pieces: RowPieces, formats: ActivationFormats,
+    with kernels: Kernels
+  ) {
+    if formats.contains(.floats) { floats.encode(x, rows: rows, pieces: pieces, with: kernels) }
+    if formats.contains(.blocks) { blocks.encode(x, rows: rows, pieces: pieces, with: kernels) }
+  }
+
   /// Adds `weights` × `rows` to a plan.
   func multiply(
     _ weights: PackedMatrix, rows: Range<Int>, column: Int = 0, into out: inout FloatMatrix,

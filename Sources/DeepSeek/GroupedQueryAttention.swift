@@ -80,10 +80,11 @@ struct GroupedQueryAttention: Sendable {
         w.value, row: index, stride: size, count: shape.kvHeadCount, width: size, in: place,
         position: row.position, outputColumn: kernelShape.valueColumn,
         outputStride: kernelShape.valueHeadStride)
-      kernels.copyPieces(
-        w.query, row: index, stride: size, count: shape.headCount, width: size,
-        into: &w.paddedQuery, outputRow: index, outputStride: kernelShape.queryHeadStride)
     }
+    kernels.copyPieces(
+      w.query, rows: 0..<step.rowCount,
+      RowPieces(count: shape.headCount, width: size, stride: size), into: &w.paddedQuery,
+      outputStride: kernelShape.queryHeadStride)
   }
 
   private func attend(

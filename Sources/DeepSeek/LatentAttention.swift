@@ -124,18 +124,17 @@ struct LatentAttention: Sendable {
   ) {
     let rows = 0..<block.count
     let stride = w.attention.shape.queryHeadStride
-    for row in rows {
-      stream.kernels.copyPieces(
-        w.query, row: row, stride: shape.queryHeadSize, count: shape.headCount,
-        width: shape.nopeHeadSize, into: &w.queryNope, outputRow: row,
-        outputStride: shape.nopeHeadSize)
-      stream.kernels.copyPieces(
-        w.query, row: row, column: shape.nopeHeadSize, stride: shape.queryHeadSize,
-        count: shape.headCount, width: shape.ropeHeadSize, into: &w.absorbed, outputRow: row,
-        outputColumn: w.layout.ropeOffset, outputStride: stride)
-    }
+    let nope = RowPieces(
+      count: shape.headCount, width: shape.nopeHeadSize, stride: shape.queryHeadSize)
+    let rope = RowPieces(
+      column: shape.nopeHeadSize, count: shape.headCount, width: shape.ropeHeadSize,
+      stride: shape.queryHeadSize)
+    stream.kernels.copyPieces(
+      w.query, rows: rows, rope, into: &w.absorbed, outputColumn: w.layout.ropeOffset,
+      outputStride: stride)
     w.queryNopeRows.encode(
-      w.queryNope, rows: rows, formats: ActivationFormats(keyUp[0]), with: stream.kernels)
+      w.query, rows: rows, pieces: nope, formats: ActivationFormats(keyUp[0]),
+      with: stream.kernels)
     for (head, matrix) in keyUp.enumerated() {
       w.queryNopeRows.multiply(
         matrix, rows: rows, column: head * shape.nopeHeadSize, into: &w.absorbed,

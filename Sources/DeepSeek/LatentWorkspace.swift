@@ -12,8 +12,7 @@ final class LatentWorkspace {
   var queryDownRows: ActivationRows
   var latent: FloatMatrix  // (rows, kvLoraRank + ropeHeadSize)
   var query: FloatMatrix  // (blockRows, heads · queryHeadSize)
-  var queryNope: FloatMatrix  // (blockRows, heads · nopeHeadSize)
-  var queryNopeRows: ActivationRows
+  var queryNopeRows: ActivationRows  // (blockRows, heads · nopeHeadSize)
   var absorbed: FloatMatrix  // (blockRows, heads · queryHeadStride)
   var attention: AttentionPlan
   var context: FloatMatrix  // (blockRows, heads · kvLoraRank)
@@ -38,7 +37,6 @@ final class LatentWorkspace {
       capacity: rows, columns: rank, formats: ActivationFormats(layers.compactMap(\.queryUp)))
     latent = FloatMatrix(rows: rows, columns: shape.kvLoraRank + shape.ropeHeadSize)
     query = FloatMatrix(rows: blockRows, columns: heads * shape.queryHeadSize)
-    queryNope = FloatMatrix(rows: blockRows, columns: heads * shape.nopeHeadSize)
     queryNopeRows = ActivationRows(
       capacity: blockRows, columns: heads * shape.nopeHeadSize,
       formats: ActivationFormats(layers.flatMap(\.keyUp)))

@@ -40,22 +40,21 @@ struct Stream: ~Copyable {
 
   /// Moves some rows of the stream to its beginning; the stream is of no more use then.
   mutating func gather(_ rows: [Int32]) {
-    let width = hidden.columns
+    let whole = RowPieces(count: 1, width: hidden.columns, stride: 0)
     for (index, row) in rows.enumerated() {
       kernels.copyPieces(
-        hidden, row: Int(row), stride: width, count: 1, width: width, into: &output,
-        outputRow: index, outputStride: width)
+        hidden, rows: Int(row)..<Int(row) + 1, whole, into: &output, outputRow: index)
     }
     swap(&hidden, &output)
   }
 
   /// Sets rows from `row` on to some rows of another stream.
   mutating func append(_ rows: [Int32], of other: borrowing Stream, at row: Int) {
-    let width = hidden.columns
+    let whole = RowPieces(count: 1, width: hidden.columns, stride: 0)
     for (index, source) in rows.enumerated() {
       kernels.copyPieces(
-        other.hidden, row: Int(source), stride: width, count: 1, width: width, into: &hidden,
-        outputRow: row + index, outputStride: width)
+        other.hidden, rows: Int(source)..<Int(source) + 1, whole, into: &hidden,
+        outputRow: row + index)
     }
   }
 

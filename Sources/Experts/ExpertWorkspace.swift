@@ -22,7 +22,7 @@ public struct ExpertWorkspace: ~Copyable {
   private var plan = MatmulPlan()
 
   /// Bytes of intermediate results that a tile may take.
-  private static let tileByteCount = 48 << 20
+  private static let tileByteCount = 192 << 20
 
   /// Makes a workspace for the layers of `geometry`.
   public init(geometry: ExpertGeometry, kernels: Kernels) {

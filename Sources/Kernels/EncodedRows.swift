@@ -84,23 +84,41 @@ public struct EncodedRows: ~Copyable, @unchecked Sendable {  // memory is never 
     _ x: borrowing FloatMatrix, rows: Range<Int>, columnOffset: Int = 0, at row: Int = 0,
     with kernels: Kernels
   ) {
+    encode(
+      x, rows: rows, pieces: RowPieces(column: columnOffset, count: 1, width: columns, stride: 0),
+      at: row, with: kernels)
+  }
+
+  /// Encodes equally spaced pieces of each row, which become adjacent.
+  ///
+  /// - `pieces`: as wide together as a row; each is whole blocks of the format.
+  public mutating func encode(
+    _ x: borrowing FloatMatrix, rows: Range<Int>, pieces: RowPieces, at row: Int = 0,
+    with kernels: Kernels
+  ) {
     precondition(row >= 0 && row <= rowCount && rows.count <= capacity - row, "encode: no room")
-    precondition(rows.lowerBound >= 0 && rows.upperBound <= x.rows, "encode: no such rows")
-    precondition(columnOffset >= 0 && columnOffset + columns <= x.columns, "encode: too narrow")
+    precondition(pieces.count * pieces.width == columns, "encode: pieces are not a row")
+    precondition(pieces.width % format.blockLength == 0, "encode: pieces are not blocks")
+    kernels.check(rows, pieces.columns, in: x)
     rowCount = row + rows.count
     if rows.isEmpty || columns == 0 { return }
-    let source = unsafe x.baseAddress + rows.lowerBound * x.rowStride + columnOffset
+    var job = unsafe ck_rows()
+    unsafe job.a = UnsafePointer(
+      x.baseAddress + rows.lowerBound * x.rowStride + pieces.column)
+    unsafe job.a_stride = x.rowStride
+    unsafe job.heads = pieces.count
+    unsafe job.head_stride = pieces.stride
+    let target = unsafe bytes + row * rowByteCount
     if format == .float32 {
-      for index in 0..<rows.count {
-        unsafe memcpy(
-          bytes + (row + index) * rowByteCount, source + index * x.rowStride, rowByteCount)
+      unsafe job.out = target.assumingMemoryBound(to: Float.self)
+      unsafe job.out_stride = columns
+      unsafe job.out_head_stride = pieces.width
+      unsafe kernels.run(&job, rows: rows.count, columns: columns) { context, chunk in
+        unsafe ck_copy_rows(context.assumingMemoryBound(to: ck_rows.self), chunk)
       }
       return
     }
-    var job = unsafe ck_rows()
-    unsafe job.a = UnsafePointer(source)
-    unsafe job.a_stride = x.rowStride
-    unsafe job.encoded = (bytes + row * rowByteCount).assumingMemoryBound(to: UInt8.self)
+    unsafe job.encoded = target.assumingMemoryBound(to: UInt8.self)
     unsafe job.encoded_stride = rowByteCount
     unsafe job.blocks = unsafe blocks + row * (columns / 32)
     unsafe job.blocks_stride = columns / 32

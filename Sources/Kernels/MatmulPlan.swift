@@ -120,26 +120,37 @@ extension MatmulPlan {
   private static let chunksPerThread = 6
   private static let productsPerByte = 12  // multiplications that take as long as reading a byte
 
-  /// How long a panel takes, in bytes read from memory.
-  private static func cost(_ task: ck_task) -> Int {
-    let products = unsafe 16 * task.columns * task.row_count
+  /// Rows of a product that share what was read of the weights.
+  private static let tileRows = Int(CK_TILE_ROWS)
+
+  /// How long a panel takes for `rows` rows, in bytes read from memory.
+  private static func cost(_ task: ck_task, rows: Int) -> Int {
+    let products = unsafe 16 * task.columns * rows
     return unsafe max(task.panel_bytes, products / productsPerByte)
   }
 
-  /// Cuts the products into chunks of panels of about equal cost; returns how many, and the cost.
+  /// Cuts the products into chunks of about equal cost; returns how many, and the cost.
+  ///
+  /// A chunk arranges its rows for all of its panels, so it has as many panels as possible and
+  /// more than a tile of rows only when it has them all.
   private mutating func cut(threads: Int) -> (chunks: Int, cost: Int) {
     var total = 0
     for index in unsafe tasks.indices {
-      total += unsafe Self.cost(tasks[index]) * ((tasks[index].rows + 15) / 16)
+      let rows = unsafe tasks[index].row_count
+      total += unsafe Self.cost(tasks[index], rows: rows) * ((tasks[index].rows + 15) / 16)
     }
     let target = max(total / (threads * Self.chunksPerThread), Self.smallestChunk)
     var chunks = 0
     for index in unsafe tasks.indices {
-      let panels = unsafe (tasks[index].rows + 15) / 16
-      let size = unsafe min(max(1, target / Self.cost(tasks[index])), panels)
+      let (rows, panels) = unsafe (tasks[index].row_count, (tasks[index].rows + 15) / 16)
+      let tile = min(rows, Self.tileRows)
+      let fitting = unsafe max(1, target / Self.cost(tasks[index], rows: tile))
+      let chunkPanels = min(fitting, panels)
+      let chunkRows = min(rows, tile * max(1, fitting / panels))
       unsafe tasks[index].first_chunk = chunks
-      unsafe tasks[index].chunk_panels = size
-      chunks += (panels + size - 1) / size
+      unsafe tasks[index].chunk_panels = chunkPanels
+      unsafe tasks[index].chunk_rows = chunkRows
+      chunks += (panels + chunkPanels - 1) / chunkPanels * ((rows + chunkRows - 1) / chunkRows)
     }
     return (chunks, total)
   }

@@ -43,7 +43,7 @@ extension Kernels {
     unsafe job.halves = pairs == .halfSplit
     unsafe positions.withUnsafeBufferPointer { positions in
       unsafe job.indices = positions.baseAddress
-      unsafe run(&job, rows: rows.count, columns: width) { context, chunk in
+      unsafe run(&job, rows: rows.count, columns: width, pieces: heads) { context, chunk in
         unsafe ck_rotate_rows(context.assumingMemoryBound(to: ck_rows.self), chunk)
       }
     }

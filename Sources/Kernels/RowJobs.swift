@@ -7,9 +7,12 @@ extension Kernels {
   private static let wakingElements = 131_072
 
   /// Runs a row operation, in parallel when it is large enough.
+  ///
+  /// - pieces: how many times `columns` elements a row has.
   @unsafe
-  func run(_ job: inout ck_rows, rows: Int, columns: Int, _ body: TeamJob) {
-    let chunkRows = max(1, Self.chunkElements / max(columns, 1))
+  func run(_ job: inout ck_rows, rows: Int, columns: Int, pieces: Int = 1, _ body: TeamJob) {
+    let elements = max(columns * pieces, 1)
+    let chunkRows = max(1, Self.chunkElements / elements)
     unsafe job.kernels = unsafe table
     unsafe job.rows = rows
     unsafe job.columns = columns
@@ -17,7 +20,7 @@ extension Kernels {
     unsafe withUnsafeMutablePointer(to: &job) { job in
       unsafe team.run(
         chunks: (rows + chunkRows - 1) / chunkRows, context: job,
-        wakes: rows * columns > Self.wakingElements, body)
+        wakes: rows * elements > Self.wakingElements, body)
     }
   }
 }

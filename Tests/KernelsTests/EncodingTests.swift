@@ -23,6 +23,27 @@ private let kernels = Kernels(team: ThreadTeam(threads: 2))
     }
   }
 
+  @Test(arguments: [ActivationFormat.float32, .int8Blocks])
+  func piecesAreEncodedAsIfTheyWereCopiedFirst(_ format: ActivationFormat) {
+    var random = SeededGenerator(seed: 11)
+    let x = random.matrix(rows: 5, columns: 300)
+    let pieces = RowPieces(column: 7, count: 3, width: 64, stride: 96)
+    var copied = FloatMatrix(rows: 6, columns: 200)
+    kernels.copyPieces(
+      x, rows: 1..<5, pieces, into: &copied, outputRow: 2, outputColumn: 3, outputStride: 64)
+    for row in 0..<4 {
+      for (piece, column) in [(0, 0), (1, 9), (2, 63)] {
+        let expected = x.row(row + 1)[7 + 96 * piece + column]
+        #expect(copied.row(row + 2)[3 + 64 * piece + column] == expected)
+      }
+    }
+    var whole = EncodedRows(format: format, capacity: 4, columns: 192)
+    whole.encode(copied, rows: 2..<6, columnOffset: 3, with: kernels)
+    var apart = EncodedRows(format: format, capacity: 4, columns: 192)
+    apart.encode(x, rows: 1..<5, pieces: pieces, with: kernels)
+    #expect(apart.wireBytes(0..<4).words == whole.wireBytes(0..<4).words)
+  }
+
   @Test func oddInputsHaveDefinedCodes() {
     let blocks: [[Float]] = [
       [Float](repeating: 0, count: 32),

@@ -161,6 +161,7 @@ static inline void make_product(product *product, const ck_kernels *kernels,
   task->out_stride = rows;
   task->x_indices = task->out_indices = -1;
   task->chunk_panels = (rows + CK_LANES - 1) / CK_LANES;
+  task->chunk_rows = count;
   product->plan = (ck_plan){.kernels = kernels, .tasks = task, .task_count = 1};
 }
 

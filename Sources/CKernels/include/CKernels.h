@@ -17,6 +17,7 @@
 enum {
   CK_LANES = 16,          // rows of a panel, lanes of a float sum
   CK_BLOCK = 32,          // elements of an activation block
+  CK_TILE_ROWS = 64,      // activation rows of one kernel call: their sums stay in L1
   CK_KEY_TILE = 64,       // positions of one step of the online softmax
   CK_KEY_SPLIT = 1024,    // positions of one independent part of an attention row
   CK_MAX_UNIT_LINES = 64  // rows × heads of one attention unit
@@ -100,10 +101,10 @@ typedef struct ck_attention {
 
 // `panels` adjacent panels times `rows` int8 rows. Activations stand block by block, and within a
 // block row by row: codes is (columns / 32) × rows × 32, blocks (columns / 32) × rows. `out` is
-// rows × panels × 16, 64-byte aligned.
+// rows × panels × 16, 64-byte aligned; several rows may go on from the sums of earlier columns.
 typedef void ck_quantised_kernel(const uint8_t *panel, size_t panel_bytes, size_t panels,
                                  size_t columns, const int8_t *codes, const ck_block *blocks,
-                                 size_t rows, float *out);
+                                 size_t rows, bool continues, float *out);
 
 // A panel times `count` float rows: state is count × 4 chains × 16, in and out, 64-byte aligned.
 typedef void ck_float_kernel(const uint8_t *panel, size_t columns, const float *const *rows,
@@ -164,7 +165,8 @@ const ck_kernels *ck_kernels_neon(void);
 
 // ---------------------------------------------------------------- matrix products
 
-// One product: rows of activations × a packed matrix → rows of output.
+// One product: rows of activations × a packed matrix → rows of output, in chunks of some panels ×
+// some activation rows.
 typedef struct ck_task {
   const uint8_t *panels;
   size_t panel_bytes;
@@ -179,7 +181,7 @@ typedef struct ck_task {
   size_t row_count;                  // activation rows
   size_t x_first, out_first;         // first rows, when there are no indices
   ptrdiff_t x_indices, out_indices;  // where in the plan's indices, or -1
-  size_t first_chunk, chunk_panels;
+  size_t first_chunk, chunk_panels, chunk_rows;
   uint32_t format;
 } ck_task;
 
@@ -205,7 +207,8 @@ typedef struct ck_rows {
   float *out;
   size_t out_stride;
   float scalar;
-  size_t heads, head_stride;  // rotary: pieces of a row
+  size_t heads, head_stride;  // rotary, copies, encoded rows: pieces of a row; 0 heads: the row
+  size_t out_head_stride;     // copies
   bool halves;                // rotary: pairs (j, j + pairs) instead of (2j, 2j + 1)
   const int32_t *indices;     // rotary: table row of each row; sums: rows of a to add
   const int32_t *offsets;     // sums: row r adds indices offsets[r] ..< offsets[r + 1]
@@ -224,6 +227,7 @@ void ck_rotate_rows(const ck_rows *job, size_t chunk);         // out; a: cosine
 void ck_add_rows(const ck_rows *job, size_t chunk);            // out += a
 void ck_add_scaled_rows(const ck_rows *job, size_t chunk);     // out += scalar · a
 void ck_weighted_sum_rows(const ck_rows *job, size_t chunk);   // out = Σ weight · a[index]
+void ck_copy_rows(const ck_rows *job, size_t chunk);           // out = a, piece by piece
 void ck_encode_int8_rows(const ck_rows *job, size_t chunk);    // a → encoded, blocks
 void ck_encode_int16_rows(const ck_rows *job, size_t chunk);   // a → encoded
 void ck_sum_int16_rows(const ck_rows *job, size_t chunk);      // out = Σ encoded[index]

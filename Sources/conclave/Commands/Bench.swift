@@ -40,7 +40,7 @@ struct Bench: ParsableCommand {
   @Option(help: ArgumentHelp("Runs that count.", valueName: "count"))
   var repetitions = 3
 
-  @Flag(help: "Also where the time of a decode step goes, and what text costs around it.")
+  @Flag(help: "Also where the time of a prompt and of a decode step goes, and what text costs.")
   var breakdown = false
 
   @Flag(help: "Print one JSON object.")

@@ -77,7 +77,7 @@ struct StepBreakdown {
 
 extension StepPart {
   /// What people read.
-  fileprivate var text: String {
+  var text: String {
     switch self {
     case .attentionProjections: "attention projections"
     case .attention: "attention"

@@ -46,6 +46,7 @@ struct Throughput {
   private(set) var batches: [Batch] = []
   private(set) var depths: [Depth] = []
   private(set) var breakdown: StepBreakdown?
+  private(set) var promptBreakdown: PromptBreakdown?
   private(set) var text: TextCost?
 }
 
@@ -63,6 +64,8 @@ extension Throughput {
     for count in plan.batches { batches.append(try Self.batch(count, plan, sequences)) }
     depths = try Self.depths(plan, sequences)
     guard plan.breakdown, let prompt = prompts.first else { return }
+    promptBreakdown = try PromptBreakdown(
+      session, sequences, tokens: prompt.tokens, repetitions: plan.repetitions)
     breakdown = try StepBreakdown(session, sequences, prompt: prompt.tokens, plan)
     text = try TextCost(session, sequences.logits)
   }
@@ -145,6 +148,7 @@ extension Throughput {
     members.append(("prompts", .array(prompts.map(\.json))))
     members.append(("batches", .array(batches.map(\.json))))
     members.append(("depths", .array(depths.map(\.json))))
+    if let promptBreakdown { members.append(("prompt", promptBreakdown.json)) }
     if let breakdown { members.append(("step", breakdown.json)) }
     if let text { members.append(("text", text.json(step: breakdown?.duration))) }
     return members
@@ -173,6 +177,7 @@ extension Throughput {
       lines.append(
         "(beyond \(ThroughputPlan.computedDepth) tokens, a cache is filled by repeating them)")
     }
+    if let promptBreakdown { lines += [""] + promptBreakdown.lines }
     if let breakdown { lines += [""] + breakdown.lines }
     if let text { lines += [""] + text.lines(step: breakdown?.duration) }
     return lines
