@@ -19,6 +19,8 @@ public struct ChatServer: Sendable {
     public var port = 8080
     /// What clients call the model: the file's stem or an alias.
     public var modelName: String
+    /// Other names that requests may give it.
+    public var aliases: [String] = []
     /// What applies to fields that a request leaves out.
     public var defaults = SamplingParameters()
     /// How chats become tokens; nil is the model's own format.

@@ -87,6 +87,22 @@ import Tokenization
     }
   }
 
+  @Test func aliasesAreNamesOfTheModel() async throws {
+    let aliased = try server(change: { $0.aliases = ["gpt-4", "deepseek-chat"] })
+    try await aliased.application().test(.router) { client in
+      let response = try await client.executeRequest(
+        uri: "/v1/models", method: .get, headers: [:], body: nil)
+      let list = try parse(String(buffer: response.body))["data"] as? [[String: Any]]
+      #expect(list?.compactMap { $0["id"] as? String } == ["demo", "gpt-4", "deepseek-chat"])
+      let (status, body) = try await post(
+        chat, #"{"model":"gpt-4","messages":[{"role":"user","content":"x"}]}"#, to: client)
+      #expect(status == 200 && body["model"] as? String == "demo")
+      let other = try await post(
+        chat, #"{"model":"gpt-5","messages":[{"role":"user","content":"x"}]}"#, to: client)
+      #expect(other.status == 404)
+    }
+  }
+
   @Test func anotherModelIsNotFound() async throws {
     try await server().application().test(.router) { client in
       let (status, body) = try await post(

@@ -224,7 +224,7 @@ extension ChatServer {
 
   /// Fails when a request names a model that this server does not have.
   func check(model name: String?) throws(APIError) {
-    guard let name, name != options.modelName else { return }
+    guard let name, name != options.modelName, !options.aliases.contains(name) else { return }
     throw .invalid(
       "the model \"\(name.prefix(80))\" does not exist here; this server has"
         + " \"\(options.modelName)\"", param: "model", code: "model_not_found",

@@ -8,17 +8,19 @@ struct ModelRoutes: RouteFamily {
 
   func add(to router: Router<ServingContext>) {
     router.get("v1/models") { _, _ in
-      Response.json(value: ["object": "list", "data": [model]])
+      let names = [server.options.modelName] + server.options.aliases
+      return Response.json(value: ["object": "list", "data": .array(names.map(model))])
     }
     router.get("v1/models/:model") { _, context in
-      try server.check(model: context.parameters.get("model"))
-      return Response.json(value: model)
+      let name = context.parameters.get("model") ?? server.options.modelName
+      try server.check(model: name)
+      return Response.json(value: model(name))
     }
   }
 
-  private var model: JSONValue {
+  private func model(_ name: String) -> JSONValue {
     [
-      "id": .string(server.options.modelName), "object": "model", "created": 0,
+      "id": .string(name), "object": "model", "created": 0,
       "owned_by": "conclave", "context_length": .integer(server.engine.contextLength),
     ]
   }

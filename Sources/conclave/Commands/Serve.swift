@@ -48,6 +48,13 @@ struct Serve: AsyncParsableCommand {
   var name: String?
 
   @Option(
+    name: .customLong("alias"), parsing: .singleValue,
+    help: ArgumentHelp(
+      "Another name that clients may use, for tools that insist on one. (repeatable)",
+      valueName: "name"))
+  var aliases: [String] = []
+
+  @Option(
     help: ArgumentHelp(
       "A YAML file with any of these options, one `name: value` a line, and `model`. The command "
         + "line wins.", valueName: "file"))
@@ -96,6 +103,7 @@ struct Serve: AsyncParsableCommand {
     }
     let logger = logArguments.makeLogger()
     var options = ChatServer.Options(modelName: name ?? Self.name(of: model))
+    options.aliases = aliases
     options.host = address.host
     options.port = address.port
     options.chatFormat = chatFormat
