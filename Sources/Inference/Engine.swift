@@ -191,6 +191,9 @@ extension Engine {
     return refused
   }
 
+  /// The last requests that were over when the journal was opened, oldest first.
+  public var finishedBefore: [GenerationRequest] { journal?.recovery.finished ?? [] }
+
   /// The events of a request that runs or has been finished not long ago.
   ///
   /// - Parameters:

@@ -11,6 +11,14 @@ enum JournalRecord: Sendable {
   /// The request of that number is over.
   case finished(serial: UInt64)
 
+  /// The number of the request that it is about.
+  var serial: UInt64 {
+    switch self {
+    case .accepted(let request): request.serial
+    case .finished(let serial): serial
+    }
+  }
+
   /// What a journal begins with: its format.
   static let header = Array("CNCLVJ01".utf8)
   /// Longer payloads are damage.

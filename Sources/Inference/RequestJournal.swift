@@ -7,13 +7,16 @@ import Synchronization
 /// A request is accepted when its record is on the disk (`fsync`, one for all that wait), which a
 /// thread of the journal sees to. A record says when it is over. What is over is dropped from time to
 /// time, so that the file stays in proportion to what is under way. When the disk is full, new
-/// requests are refused and everything else goes on. Prompts are in the file: it is readable by its
-/// owner only.
+/// requests are refused and everything else goes on. The last requests that are over stay a while, so
+/// that somebody whose stream broke off with the server can have it again. Prompts are in the file: it
+/// is readable by its owner only.
 public final class RequestJournal: Sendable {
   /// What a journal held when it was opened.
   public struct Recovery: Sendable {
     /// Requests that were accepted and are not over, oldest first.
     public let unfinished: [JournaledRequest]
+    /// The last requests that are over, oldest first.
+    public let finished: [GenerationRequest]
     /// Bytes at the end that were cut or damaged; they have been put aside in a file whose name
     /// ends in `.damaged`.
     public let damagedByteCount: Int
@@ -34,10 +37,41 @@ public final class RequestJournal: Sendable {
   /// What only the journal's thread touches.
   private struct Contents {
     var byteCount: Int
+    /// Accepted and not over, by serial: the bytes of their records.
     var live: [UInt64: [UInt8]] = [:]
+    /// Over, the last ones, oldest first: the bytes of both of their records.
+    var over: [[UInt8]] = []
+    var overByteCount = 0
     var failure: String?
 
-    var liveByteCount: Int { live.values.reduce(0) { $0 + $1.count } }
+    mutating func take(_ record: JournalRecord, _ bytes: [UInt8]) {
+      switch record {
+      case .accepted(let request): live[request.serial] = bytes
+      case .finished(let serial): finish(serial, bytes)
+      }
+    }
+
+    var keptByteCount: Int { live.values.reduce(overByteCount) { $0 + $1.count } }
+
+    private mutating func finish(_ serial: UInt64, _ record: [UInt8]) {
+      guard let accepted = live.removeValue(forKey: serial) else { return }
+      over.append(accepted + record)
+      overByteCount += accepted.count + record.count
+      while overByteCount > RequestJournal.overByteLimit, !over.isEmpty {
+        overByteCount -= over.removeFirst().count
+      }
+    }
+
+    mutating func forgetFinished() {
+      over = []
+      overByteCount = 0
+    }
+
+    /// The smallest file that says the same.
+    var file: [UInt8] {
+      let unfinished = live.sorted { $0.key < $1.key }.map(\.value)
+      return (over + unfinished).reduce(into: JournalRecord.header) { $0 += $1 }
+    }
   }
 
   /// What was found.
@@ -47,8 +81,10 @@ public final class RequestJournal: Sendable {
   private let state: Mutex<State>
   private let contents: Mutex<Contents>
 
-  /// The file is rewritten when it is larger than this, and than four times what is under way.
+  /// The file is rewritten when it is larger than this, and than four times what is kept.
   private static let compactionByteCount = 1 << 20
+  /// Bytes of records that are kept of requests that are over.
+  private static let overByteLimit = 256 << 10
 
   /// Opens the journal at `path`, or starts it.
   ///
@@ -67,16 +103,16 @@ public final class RequestJournal: Sendable {
           "\(path) is not a request journal; give another file or move it away")
       }
       let (records, goodCount) = JournalRecord.read(bytes)
-      let unfinished = Self.unfinished(records)
       let damaged = isCutHeader ? 0 : bytes.count - goodCount
       if damaged > 0 { try storage.setAside(Array(bytes[goodCount...])) }
-      recovery = Recovery(unfinished: unfinished, damagedByteCount: damaged)
-      var live: [UInt64: [UInt8]] = [:]
-      for request in unfinished { live[request.serial] = JournalRecord.accepted(request).bytes }
-      let start = Self.file(live)
+      recovery = Self.recovery(records, damagedByteCount: damaged)
+      var kept = Contents(byteCount: 0)
+      for record in records { kept.take(record, record.bytes) }
+      let start = kept.file
+      kept.byteCount = start.count
       try storage.replace(with: start)
-      contents = Mutex(Contents(byteCount: start.count, live: live))
-      state = Mutex(State(lastSerial: unfinished.map(\.serial).max() ?? 0))
+      contents = Mutex(kept)
+      state = Mutex(State(lastSerial: records.map(\.serial).max() ?? 0))
     } catch let error as InferenceError {
       throw error
     } catch {
@@ -163,28 +199,27 @@ public final class RequestJournal: Sendable {
       try? storage.truncate(to: contents.byteCount)
     }
     for entry in pending {
-      switch entry.record {
-      case .accepted(let request):
-        if contents.failure == nil { contents.live[request.serial] = entry.bytes }
-      case .finished(let serial): contents.live[serial] = nil
-      }
+      // What could not be written was not accepted, but what is over is over.
+      if case .accepted = entry.record, contents.failure != nil { continue }
+      contents.take(entry.record, entry.bytes)
     }
     compact(&contents)
   }
 
   /// Drops what is over, when that is most of a large file.
   private func compact(_ contents: inout Contents) {
+    if contents.failure != nil { contents.forgetFinished() }  // the disk may be full
     let isLarge = contents.byteCount > Self.compactionByteCount
-    guard isLarge || contents.failure != nil, contents.byteCount > 4 * contents.liveByteCount,
+    guard isLarge || contents.failure != nil, contents.byteCount > 4 * contents.keptByteCount,
       contents.byteCount > JournalRecord.header.count
     else { return }
     do {
-      if contents.live.isEmpty {
+      if contents.keptByteCount == 0 {
         // Needs no room on the disk, so it also works when that is full.
         try storage.truncate(to: JournalRecord.header.count)
         contents.byteCount = JournalRecord.header.count
       } else {
-        let bytes = Self.file(contents.live)
+        let bytes = contents.file
         try storage.replace(with: bytes)
         contents.byteCount = bytes.count
       }
@@ -193,18 +228,18 @@ public final class RequestJournal: Sendable {
     }
   }
 
-  private static func file(_ live: [UInt64: [UInt8]]) -> [UInt8] {
-    live.sorted { $0.key < $1.key }.reduce(into: JournalRecord.header) { $0 += $1.value }
-  }
-
-  private static func unfinished(_ records: [JournalRecord]) -> [JournaledRequest] {
-    var requests: [UInt64: JournaledRequest] = [:]
+  private static func recovery(_ records: [JournalRecord], damagedByteCount: Int) -> Recovery {
+    var unfinished: [UInt64: JournaledRequest] = [:]
+    var finished: [GenerationRequest] = []
     for record in records {
       switch record {
-      case .accepted(let request): requests[request.serial] = request
-      case .finished(let serial): requests[serial] = nil
+      case .accepted(let request): unfinished[request.serial] = request
+      case .finished(let serial):
+        if let request = unfinished.removeValue(forKey: serial) { finished.append(request.request) }
       }
     }
-    return requests.values.sorted { $0.serial < $1.serial }
+    return Recovery(
+      unfinished: unfinished.values.sorted { $0.serial < $1.serial }, finished: finished,
+      damagedByteCount: damagedByteCount)
   }
 }

@@ -68,7 +68,19 @@ import Tokenization
     }
     second.engine.shutdown(cancelling: false)
     await second.engine.waitUntilStopped()
-    // What has been answered is not run again.
-    #expect(try RequestJournal(path: path).recovery.unfinished.isEmpty)
+    // What has been answered is not run again, unless its client asks for it: the client of this
+    // stream may have been cut off with the server, just before the end.
+    let third = try server(journal: path)
+    #expect(third.resumeUnfinished().isEmpty)
+    #expect(third.engine.finishedBefore.count == 1)
+    try await third.application().test(.router) { client in
+      let events = try await sentEvents("/v1/requests/\(id)", nil, to: client)
+      let deltas = try events.dropLast().map { try parse($0.data) }.compactMap {
+        (choice($0)["delta"] as? [String: Any])?["content"] as? String
+      }
+      #expect(deltas.joined() == Self.text && events.last?.data == "[DONE]")
+    }
+    third.engine.shutdown(cancelling: false)
+    await third.engine.waitUntilStopped()
   }
 }

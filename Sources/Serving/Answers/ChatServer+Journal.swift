@@ -37,6 +37,7 @@ extension ChatServer {
   /// - Returns: One line for each request that cannot be taken up.
   @discardableResult
   public func resumeUnfinished() -> [String] {
+    for request in engine.finishedBefore { recall(request) }
     let refused = engine.resumeUnfinished { request in
       guard let note = StreamNote(request.note) else { return request }
       return try restore(request, note)
@@ -46,15 +47,30 @@ extension ChatServer {
     }
   }
 
+  /// Lets clients have a stream again that was over, or nearly so, when the server ended.
+  private func recall(_ request: GenerationRequest) {
+    guard let note = StreamNote(request.note), let id = request.id?.description,
+      Date().timeIntervalSince1970 - Double(note.created) < StreamArchive.lifetime / .seconds(1),
+      let (asked, style) = try? read(note.body, path: note.path)
+    else { return }  // too old, or of a model that was served before
+    var plan = asked
+    plan.fields.sampling.seed = request.sampling.seed
+    let ticket = ticket(id, created: note.created)
+    archive.keep(.init(ticket: ticket, style: style, plan: plan, owner: request.tenant))
+  }
+
+  private func ticket(_ id: String, created: Int) -> AnswerTicket {
+    AnswerTicket(
+      id: id, created: created, model: options.modelName, fingerprint: options.fingerprint)
+  }
+
   /// Completes a request that was read from the journal, and keeps how to present it.
   private func restore(
     _ request: GenerationRequest, _ note: StreamNote
   ) throws -> GenerationRequest {
     var (plan, style) = try read(note.body, path: note.path)
     plan.fields.sampling.seed = request.sampling.seed
-    let ticket = AnswerTicket(
-      id: request.id?.description ?? "", created: note.created, model: options.modelName,
-      fingerprint: options.fingerprint)
+    let ticket = ticket(request.id?.description ?? "", created: note.created)
     archive.keep(
       .init(
         ticket: ticket, style: style, plan: plan, owner: request.tenant, wasTakenUp: true))

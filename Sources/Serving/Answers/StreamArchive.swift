@@ -30,6 +30,9 @@ final class StreamArchive: Sendable {
     var size = 0
   }
 
+  /// How long a stream can be continued.
+  static let lifetime = Duration.seconds(600)
+
   private let countLimit: Int
   private let sizeLimit: Int
   private let duration: Duration
@@ -37,7 +40,7 @@ final class StreamArchive: Sendable {
 
   /// Bounds on what is kept; sizes in bytes.
   init(
-    countLimit: Int = 1024, sizeLimit: Int = 64 << 20, duration: Duration = .seconds(600)
+    countLimit: Int = 1024, sizeLimit: Int = 64 << 20, duration: Duration = StreamArchive.lifetime
   ) {
     self.countLimit = countLimit
     self.sizeLimit = sizeLimit
