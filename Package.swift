@@ -148,7 +148,7 @@ let package = Package(
     tests("Tokenization", ["ModelFiles"]),
     tests("Experts", ["Kernels", "ModelFiles", "Tensors"]),
     tests("DeepSeek", ["Experts", "Kernels", "ModelFiles", "Tensors", "Tokenization"]),
-    tests("Placement", ["Experts", "Tensors"]),
+    tests("Placement", ["Experts", "Kernels", "Tensors"]),
     tests(
       "Planning", ["DeepSeek", "Experts", "Kernels", "ModelFiles", "Placement", "Synthesis"]),
     tests("Messages", ["Experts", "ModelFiles", "Placement"]),

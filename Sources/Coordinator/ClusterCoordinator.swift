@@ -63,6 +63,7 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
       progressInterval: options.progressInterval, silenceLimit: options.silenceLimit,
       replicas: options.replicas)
     rules.routingTrace = options.routingTrace
+    rules.rebalanceInterval = options.rebalanceInterval
     control = ControlPlane(
       router, rules: rules, source: model.catalog, health: health,
       allowList: options.security.allowList, logger: options.logger)

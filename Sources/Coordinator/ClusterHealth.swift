@@ -19,11 +19,13 @@ final class ClusterHealth: Sendable {
     var plan: PlacementPlan?
     var losses: [Loss] = []
     var drains: [WorkerID] = []
+    var samples: RoutingSampler?
   }
 
   private let state = Mutex(State())
   private let version = Atomic<UInt64>(0)
   private let isEnding = Atomic<Bool>(false)
+  private let wantsSamplesNow = Atomic<Bool>(false)
 
   // MARK: - From the control plane
 
@@ -59,7 +61,22 @@ final class ClusterHealth: Sendable {
     }
   }
 
+  /// Wants to know which experts recent tokens used.
+  func askForSamples() { wantsSamplesNow.store(true, ordering: .relaxed) }
+
+  /// What the engine's thread has told of that since the last call.
+  func takeSamples() -> RoutingSampler? { state.withLock { $0.samples.take() } }
+
   // MARK: - From the engine's thread
+
+  /// Whether somebody wants to know which experts recent tokens used.
+  var wantsSamples: Bool { wantsSamplesNow.load(ordering: .relaxed) }
+
+  /// Which experts recent tokens used.
+  func tell(_ samples: RoutingSampler) {
+    wantsSamplesNow.store(false, ordering: .relaxed)
+    state.withLock { $0.samples = samples }
+  }
 
   /// Grows whenever the roster changes; costs nothing to look at.
   var rosterVersion: UInt64 { version.load(ordering: .acquiring) }
@@ -97,6 +114,8 @@ package struct Roster: Equatable, Sendable {
     /// The epoch of its data connection: that of its first assignment.
     package let epoch: Epoch
     package let label: String
+    /// Bytes of weights that it reads per second.
+    package var bytesPerSecond = 1e9
     /// The key that its connections have to prove; nil in a cluster without keys.
     package var key: PublicKey?
   }

@@ -18,6 +18,8 @@ public struct ClusterOptions: Sendable {
   public var replicas = 1
   /// Recorded tokens of this model, for which groups are placed; nil: all experts count alike.
   public var routingTrace: RoutingTrace?
+  /// How often groups may be placed anew for recent tokens, while serving; nil: never.
+  public var rebalanceInterval: Duration?
   /// The share of calls that two holders compute, so that their answers can be compared.
   public var verifyFraction = 0.0
   /// How long a combine waits for a worker before it counts as lost.

@@ -22,6 +22,7 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   private var message = Multipart()
   private var scratch: [UInt8] = []
   private var nextKeyCheck = Duration.zero
+  private var nextRetuning: Duration?
 
   init(
     _ router: RouterSocket, rules: Membership.Rules, source: (any ExpertSource)?,
@@ -47,6 +48,7 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
     }
     for worker in health.takeDrains() { perform(membership.drain(worker)) }
     dismissRevoked(at: now)
+    retune(at: now)
     perform(membership.tick(at: now))
     health.update(membership) { peers[$0]?.key }
   }
@@ -64,6 +66,19 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
       guard let key = peers[member.incarnation]?.key, !allowList.contains(key) else { continue }
       perform(membership.dismiss(member.id, reason: "its key was revoked", at: now))
     }
+  }
+
+  /// Asks now and then which experts recent tokens used, and places groups for such.
+  private func retune(at now: Duration) {
+    guard let interval = membership.rules.rebalanceInterval else { return }
+    if now >= nextRetuning ?? now + interval {
+      nextRetuning = now + interval
+      health.askForSamples()
+    } else if nextRetuning == nil {
+      nextRetuning = now + interval
+    }
+    guard let trace = health.takeSamples()?.trace else { return }
+    perform(membership.retune(for: trace, at: now))
   }
 
   /// Tells every worker that this cluster ends.

@@ -20,7 +20,7 @@ extension Membership {
       actions += lose(
         index, reason: "it has been silent for \(silence.wholeMilliseconds) ms", at: time)
     }
-    return actions.isEmpty ? [] : actions + rebalance()
+    return actions.isEmpty ? releaseFormerHolders(at: time) : actions + rebalance()
   }
 
   /// The engine's thread has lost a worker.
@@ -61,6 +61,7 @@ extension Membership {
     }
     members[index].lostReason = reason
     rosterVersion += 1
+    retuning = nil  // what has been copied so far stays as it is
     guard phase == .serving else { return [note] }
     history.lose(member, plan, at: time)
     // If it still lives, it joins again, with what it has in memory.

@@ -47,7 +47,7 @@ extension Membership {
   }
 
   /// Makes `plan` the plan, and tells the members whose part of it is new.
-  private mutating func assign(_ plan: PlacementPlan) -> [Action] {
+  mutating func assign(_ plan: PlacementPlan) -> [Action] {
     self.plan = plan
     rosterVersion += 1
     var actions: [Action] = []
@@ -97,7 +97,7 @@ extension Membership {
 
 extension Membership {
   /// Whether what that member shall hold is loaded.
-  private func hasLoaded(_ member: Member) -> Bool {
+  func hasLoaded(_ member: Member) -> Bool {
     member.isReady && member.loaded.count == member.units.count
   }
 
@@ -121,7 +121,9 @@ extension Membership {
     var roster = Roster()
     let live = members.filter { $0.lostReason == nil && $0.isReady }
     roster.workers = live.map {
-      Roster.Worker(id: $0.id, incarnation: $0.incarnation, epoch: $0.epoch, label: $0.label)
+      Roster.Worker(
+        id: $0.id, incarnation: $0.incarnation, epoch: $0.epoch, label: $0.label,
+        bytesPerSecond: $0.capacity(as: $0.id).bytesPerSecond)
     }
     roster.holders = plan?.units.map { holders(of: $0, live) } ?? []
     return roster
@@ -131,6 +133,7 @@ extension Membership {
   /// a part of the others' work.
   mutating func employ(_ index: Int) -> [Action] {
     members[index].wantsWork = true
+    retuning = nil
     guard let geometry = rules.geometry else {
       epoch = Epoch(rawValue: epoch.rawValue + 1)
       return [sendAssignment(index)]
@@ -189,6 +192,7 @@ extension Membership {
 
   mutating func drain(_ index: Int) -> [Action] {
     members[index].isDraining = true
+    retuning = nil
     let note = Action.note("Draining \(members[index].label)")
     guard phase == .serving else { return [note] }
     return [note] + (rules.geometry == nil ? release() : rebalance())

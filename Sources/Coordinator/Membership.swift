@@ -20,6 +20,8 @@ package struct Membership {
     package var replicas: Int
     /// Recorded tokens for which groups are placed; nil: all experts count alike.
     package var routingTrace: RoutingTrace?
+    /// How often groups may be placed anew for recent tokens; nil: never.
+    package var rebalanceInterval: Duration?
 
     package init(
       expectedWorkers: Int, model: ModelDigest, numericsProfile: String,
@@ -90,6 +92,8 @@ package struct Membership {
   package internal(set) var rosterVersion: UInt64 = 0
   private var joinedCount: UInt32 = 0
   var history = MemberHistory()
+  /// A change of places under way.
+  package internal(set) var retuning: Retuning?
 
   package init(_ rules: Rules) { self.rules = rules }
 
@@ -122,7 +126,8 @@ package struct Membership {
       let isLeaving = progress.state == .draining && members[index].isAvailable
       return [.send(.progressAck(counter: progress.counter), to: incarnation)]
         + (isLeaving ? drain(index) : [])
-    case .ready(let ready): return handle(ready, index, of: epoch ?? self.epoch)
+    case .ready(let ready):
+      return handle(ready, index, of: epoch ?? self.epoch) + settle(at: time)
     case .refusal(let refusal): return handle(refusal, index, at: time)
     default: return []
     }

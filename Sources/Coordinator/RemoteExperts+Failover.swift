@@ -137,7 +137,8 @@ extension RemoteExperts {
     var index: [WorkerID: Int] = [:]
     for (position, link) in links.enumerated() { index[link.id] = position }
     routes.replace(
-      holders: roster.holders.map { $0.compactMap { index[$0] } }, linkCount: links.count)
+      holders: roster.holders.map { $0.compactMap { index[$0] } }, linkCount: links.count,
+      secondsPerUse: links.map { expertByteCount / $0.bytesPerSecond })
     published.withLock { $0 = links }
     isDisturbed = true
   }

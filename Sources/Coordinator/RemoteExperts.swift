@@ -27,6 +27,10 @@ public final class RemoteExperts: ExpertBackend {
   let recoveryTimeout: Duration
   private let kernels: Kernels
   private let maxRows: Int
+  /// Bytes of one expert, about.
+  let expertByteCount: Double
+  private var uses: [Int]  // experts of the call, by group
+  private var sampler: RoutingSampler?
   let slots: [CallSlot]
   private var callCount: UInt64 = 0
   private var step: UInt64 = 0
@@ -74,6 +78,11 @@ public final class RemoteExperts: ExpertBackend {
     combineTimeout = options.combineTimeout
     recoveryTimeout = options.recoveryTimeout
     maxRows = options.maxRows
+    expertByteCount =
+      Double(geometry.byteCount)
+      / Double(max(geometry.moeLayers.count * geometry.expertCount, 1))
+    uses = geometry.groups.map { _ in 0 }
+    sampler = options.rebalanceInterval.map { _ in RoutingSampler(geometry) }
     checks = DuplicateChecks(fraction: options.verifyFraction)
     judge = ShareJudge(geometry: geometry, source: catalog, kernels: kernels)
     routes = RouteTable(geometry)
@@ -108,9 +117,8 @@ extension RemoteExperts {
     try keepUp()
     let slot = freeSlot()
     slot.begin(
-      nextCall(layer), batch,
-      assignment: routes.preferred[layer.rawValue - geometry.moeLayers.lowerBound],
-      links: links.count)
+      nextCall(layer), batch, assignment: assignment(of: batch, layer), links: links.count)
+    sample(batch)
     recorder?.dispatching(
       callCount, layer: layer.rawValue, rowCount: batch.rowCount, at: enqueuedAt)
     do {
@@ -125,6 +133,25 @@ extension RemoteExperts {
       throw error
     }
     return DispatchTicket(id: callCount, layer: layer, rowCount: batch.rowCount)
+  }
+
+  /// By group the link that computes it.
+  private func assignment(of batch: borrowing RoutedBatch, _ layer: LayerIndex) -> [Int] {
+    guard routes.hasChoice(layer) else {
+      return routes.preferred[layer.rawValue - geometry.moeLayers.lowerBound]
+    }
+    for group in uses.indices { uses[group] = 0 }
+    let entries = batch.entries
+    for index in entries.indices {
+      uses[geometry.group(of: ExpertID(Int(entries[index].expert))).rawValue] += 1
+    }
+    return routes.assignment(layer, uses: uses)
+  }
+
+  /// Takes down which experts are used, and tells it when somebody wants to know.
+  private func sample(_ batch: borrowing RoutedBatch) {
+    sampler?.take(batch)
+    if health.wantsSamples, let sampler { health.tell(sampler) }
   }
 
   /// The first free one, so that no more grow to a batch's size than are needed at once; else the

@@ -1,4 +1,5 @@
 package import Experts
+import Placement
 
 /// Which links answer for each expert group, as the engine's thread sees it: a plain value.
 package struct RouteTable: Equatable {
@@ -21,6 +22,12 @@ package struct RouteTable: Equatable {
   package private(set) var preferred: [[Int]]
   /// Groups that no link answers for.
   package private(set) var gapCount = 0
+  /// layers × groups: the links that may be chosen among.
+  private var candidates: [[Int]]
+  /// By MoE layer: whether some group has several.
+  private var hasChoice: [Bool]
+  private var secondsPerUse: [Double] = []  // by link
+  private var choice: ReplicaChoice
 
   /// A table in which nobody holds anything.
   package init(_ geometry: ExpertGeometry) {
@@ -29,6 +36,9 @@ package struct RouteTable: Equatable {
     holders = Array(repeating: [], count: geometry.moeLayers.count * groupCount)
     preferred = geometry.layers.map { _ in Array(repeating: -1, count: geometry.groupCount) }
     gapCount = holders.count
+    candidates = holders
+    hasChoice = geometry.layers.map { _ in false }
+    choice = ReplicaChoice(groupCount: groupCount)
   }
 
   /// Replaces who holds what, and the number of links; links keep their states.
@@ -36,9 +46,12 @@ package struct RouteTable: Equatable {
   /// - Parameters:
   ///   - holders: For each layer and group, layer by layer, the links that hold it.
   ///   - linkCount: How many links there are.
-  package mutating func replace(holders: [[Int]], linkCount: Int) {
+  ///   - secondsPerUse: How long the worker of each link takes for one expert; empty: equally long.
+  package mutating func replace(holders: [[Int]], linkCount: Int, secondsPerUse: [Double] = []) {
     precondition(holders.count == self.holders.count)
     self.holders = holders
+    self.secondsPerUse =
+      secondsPerUse.count == linkCount ? secondsPerUse : Array(repeating: 1e-4, count: linkCount)
     while states.count < linkCount { states.append(.live) }
     prefer()
   }
@@ -68,6 +81,31 @@ package struct RouteTable: Equatable {
         if best == nil { gapCount += 1 }
       }
     }
+    for index in holders.indices {
+      let live = holders[index].filter { states[$0] == .live }
+      let best = preferred[index / groupCount][index % groupCount]
+      candidates[index] = live.isEmpty && best >= 0 ? [best] : live
+    }
+    for layer in hasChoice.indices {
+      let row = layer * groupCount
+      hasChoice[layer] = candidates[row..<row + groupCount].contains { $0.count > 1 }
+    }
+  }
+
+  /// Whether some group of a layer may be computed by one of several links.
+  package func hasChoice(_ layer: LayerIndex) -> Bool { hasChoice[layer.rawValue - firstLayer] }
+
+  /// By group the link to ask in one call, so that it takes least time; −1 for groups without use.
+  ///
+  /// - Parameters:
+  ///   - layer: The layer.
+  ///   - uses: By group, how many experts the call uses of it.
+  /// - Returns: A link for each group.
+  package mutating func assignment(_ layer: LayerIndex, uses: [Int]) -> [Int] {
+    _ = choice.choose(
+      uses: uses, holders: candidates, from: (layer.rawValue - firstLayer) * groupCount,
+      secondsPerUse: secondsPerUse)
+    return choice.chosen
   }
 
   /// A live link other than `link` that holds all of `groups`.

@@ -13,6 +13,8 @@ final class WorkerLink: Sendable {
   let incarnation: Incarnation
   /// The epoch of its first assignment, which all its data messages carry.
   let epoch: Epoch
+  /// Bytes of weights that it reads per second.
+  let bytesPerSecond: Double
   private let measured = Mutex<HopLatencies?>(HopLatencies())
 
   init(_ worker: Roster.Worker, peer: RoutingID) {
@@ -20,6 +22,7 @@ final class WorkerLink: Sendable {
     label = worker.label
     incarnation = worker.incarnation
     epoch = worker.epoch
+    bytesPerSecond = worker.bytesPerSecond
     self.peer = peer
   }
 

@@ -32,6 +32,27 @@ extension PlacementPlan {
     }
     return plan
   }
+
+  /// How long the experts of a recorded token take on average, in all layers together.
+  ///
+  /// - Parameters:
+  ///   - geometry: The experts, those of the recording.
+  ///   - workers: Who there is; of a group with replicas that holder counts which makes a token fastest.
+  ///   - trace: Recorded tokens, of which some are looked at.
+  ///   - messageSeconds: What asking one more worker costs.
+  /// - Returns: Seconds.
+  public func expectedSeconds(
+    _ geometry: ExpertGeometry, over workers: [WorkerCapacity], for trace: RoutingTrace,
+    messageSeconds: Double = 20e-6
+  ) -> Double {
+    guard trace.fits(geometry), trace.rowCount > 0 else { return 0 }
+    let ordered = workers.sorted { $0.worker < $1.worker }
+    return geometry.layers.reduce(0) { sum, layer in
+      let tuner = LayerTuner(
+        self, layer, geometry, ordered, free: [], trace, messageSeconds: messageSeconds)
+      return sum + tuner.meanSeconds
+    }
+  }
 }
 
 /// One layer's groups and the recorded tokens that use them.
@@ -80,7 +101,7 @@ private struct LayerTuner {
     }
   }
 
-  /// Seconds of all tokens that use one of `groups`, or of all.
+  /// Seconds of all tokens that use one of `groups`, where the first holders are asked.
   private mutating func seconds(using groups: [Int]) -> Double {
     var sum = 0.0
     for token in tokens where token.contains(where: { groups.contains($0.group) }) {
@@ -98,6 +119,21 @@ private struct LayerTuner {
       sum += slowest + Double(asked) * messageSeconds
     }
     return sum
+  }
+
+  /// Seconds of a token on average, where each call asks those holders that make it fastest.
+  var meanSeconds: Double {
+    var choice = ReplicaChoice(groupCount: holders.count)
+    var uses = holders.map { _ in 0 }
+    var sum = 0.0
+    for token in tokens {
+      for (group, count) in token { uses[group] = count }
+      sum += choice.choose(
+        uses: uses, holders: holders, from: 0, secondsPerUse: expertSeconds,
+        messageSeconds: messageSeconds)
+      for (group, _) in token { uses[group] = 0 }
+    }
+    return sum / Double(max(tokens.count, 1))
   }
 
   /// Changes places until no change helps.

@@ -60,7 +60,7 @@ public struct Planner: Sendable {
     return ExpertDraws(model)
   }
 
-  private func prepare(
+  func prepare(
     _ cluster: ClusterDescription, _ format: KVFormat
   ) throws(PlanRefusal) -> (StepModel, [ClusterPlan.Holding]) {
     let (placement, reason) = place(cluster)
@@ -146,84 +146,21 @@ public struct Planner: Sendable {
   }
 
   /// Seconds from a prompt to its first token.
-  private func prefillSeconds(_ steps: StepModel) -> Double {
+  func prefillSeconds(_ steps: StepModel, inTwoParts: Bool = false) -> Double {
     var seconds = 0.0
     for start in stride(from: 0, to: request.promptTokenCount, by: request.stepTokenCount) {
       let count = min(request.stepTokenCount, request.promptTokenCount - start)
       let isLast = start + count == request.promptTokenCount
-      seconds += steps.predict(.prefill(count, after: start, isLast: isLast)).seconds
+      let whole = steps.predict(.prefill(count, after: start, isLast: isLast)).seconds
+      let half = count - count / 2
+      seconds +=
+        inTwoParts && half < count
+        ? min(
+          whole,
+          steps.secondsInTwoParts(
+            .prefill(half, after: start, isLast: false),
+            .prefill(count - half, after: start + half, isLast: isLast))) : whole
     }
     return seconds
-  }
-}
-
-extension Planner {
-  /// What a few changes of a cluster would bring; those that make no sense are left out.
-  private func changes(of cluster: ClusterDescription) -> [ClusterPlan.Change] {
-    var changes: [ClusterPlan.Change] = []
-    func add(_ name: String, _ format: KVFormat? = nil, _ edit: (inout ClusterDescription) -> Void)
-    {
-      var changed = cluster
-      edit(&changed)
-      guard let (steps, _) = try? prepare(changed, format ?? kvFormat) else { return }
-      let position = request.contextLength / 2
-      let batch = request.batches.max() ?? 1
-      let one = steps.predict(.decode(sequences: 1, after: position)).seconds
-      let many = steps.predict(.decode(sequences: batch, after: position)).seconds
-      changes.append(
-        ClusterPlan.Change(
-          name: name, decodeTokensPerSecond: 1 / one,
-          batchTokensPerSecond: Double(batch) / many,
-          prefillTokensPerSecond: Double(request.promptTokenCount) / prefillSeconds(steps)))
-    }
-    if let last = cluster.workers.last {
-      add("one more host like \(last.name)") { $0.workers.append(last.alone) }
-      add("twice the hosts") { cluster in
-        cluster.workers += cluster.workers.map(\.alone)
-      }
-      let slow = cluster.hosts.contains { $0.link.bytesPerSecond < 1.25e9 }
-      if slow { add("10 GbE everywhere") { $0.raiseLinks(to: 1.25e9) } }
-      add("half the round trip") { $0.scaleRoundTrips(by: 0.5) }
-    } else if model.experts != nil {
-      let worker = cluster.coordinator.asWorker(.tenGigabit)
-      add("a worker like this machine, 10 GbE") { $0.workers = [worker] }
-      add("two workers like this machine, 10 GbE") { $0.workers = [worker, worker] }
-    }
-    add("twice the memory bandwidth of the coordinator") { $0.coordinator.bytesPerSecond *= 2 }
-    if kvFormat != .int8 { add("8-bit keys and values", .int8) { _ in } }
-    return changes
-  }
-}
-
-extension HostDescription {
-  /// The same on a machine of its own.
-  fileprivate var alone: HostDescription {
-    var host = self
-    host.machine = nil
-    return host
-  }
-
-  fileprivate func asWorker(_ link: LinkDescription) -> HostDescription {
-    var host = alone
-    host.link = link
-    return host
-  }
-}
-
-extension LinkDescription {
-  /// 10 Gbit/s Ethernet through one switch.
-  static let tenGigabit = LinkDescription(bytesPerSecond: 1.25e9, roundTripSeconds: 60e-6)
-}
-
-extension ClusterDescription {
-  fileprivate mutating func raiseLinks(to bytesPerSecond: Double) {
-    coordinator.link.bytesPerSecond = max(coordinator.link.bytesPerSecond, bytesPerSecond)
-    for index in workers.indices {
-      workers[index].link.bytesPerSecond = max(workers[index].link.bytesPerSecond, bytesPerSecond)
-    }
-  }
-
-  fileprivate mutating func scaleRoundTrips(by factor: Double) {
-    for index in workers.indices { workers[index].link.roundTripSeconds *= factor }
   }
 }

@@ -22,14 +22,6 @@ extension ClusterTests {
       ])
     }
 
-    /// A port that is free now.
-    private func freePort() throws -> Int {
-      let script =
-        "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
-      let ended = try ChildProcess("/usr/bin/env", ["python3", "-c", script]).wait()
-      return try #require(Int(ended.text.trimmingCharacters(in: .whitespacesAndNewlines)))
-    }
-
     private func end(_ server: RunningServer, _ workers: [ChildProcess]) {
       for worker in workers { worker.signal(SIGKILL) }
       server.process.signal(SIGTERM)
@@ -42,7 +34,7 @@ extension ClusterTests {
     }
 
     @Test func `a worker in a restart loop is not noticed`() throws {
-      let port = try freePort()
+      let port = try RunningServer.freePort()
       let steady = try join(port, "steady")
       var flapping = try join(port, "flapping")
       let server = try serve(port, workers: 2, ["--replicas", "2"])
@@ -82,7 +74,7 @@ extension ClusterTests {
     }
 
     @Test func `without workers there is 503 with what is missing, until one comes`() throws {
-      let port = try freePort()
+      let port = try RunningServer.freePort()
       let workers = [try join(port, "one"), try join(port, "two")]
       let server = try serve(port, workers: 2, ["--recovery-timeout", "0.5"])
       #expect(try server.ask(Self.question).contains("607"))
@@ -101,7 +93,7 @@ extension ClusterTests {
     }
 
     @Test func `workers leave by drain and by SIGTERM, with status 0`() throws {
-      let port = try freePort()
+      let port = try RunningServer.freePort()
       let workers = try ["one", "two", "three"].map { try join(port, $0) }
       let server = try serve(port, workers: 3)
       defer { end(server, workers) }

@@ -89,6 +89,7 @@ extension ClusterTests {
       ["latency", "--workers", "1", "--json", "--csv"],
       ["worker", "--join", "tcp://127.0.0.1:7400", "--hot-io", "0"],
       ["generate", "m", "--prompt", "a", "--overlap", "1"],
+      ["generate", "m", "--prompt", "a", "--rebalance", "60"],
       ["generate", "m", "--prompt", "a", "--speculate", "9"],
       ["latency", "--workers", "1", "--watch", "--json"],
       ["inspect"], ["inspect", "m", "--no-such-flag"],

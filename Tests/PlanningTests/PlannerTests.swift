@@ -97,6 +97,34 @@ import Testing
     #expect(abs(cost - 1.2 / 3600 * 1e6 / batch.tokensPerSecond) < 1e-9)
   }
 
+  @Test func `parts hide work behind work, and drafts hide distance`() throws {
+    let planner = Planner(try Sample.model(layers: 8), Sample.request())
+    func gains(roundTrip: Double) throws -> (overlap: Double, prompt: Double, drafts: Double) {
+      let plan = try planner.plan(
+        Sample.cluster(workers: 3, gigabits: 10, roundTrip: roundTrip))
+      let many = try #require(plan.batches.max { $0.sequenceCount < $1.sequenceCount })
+      let overlap = try #require(plan.changes.first { $0.name.contains("--overlap") })
+      let drafts = try #require(plan.changes.first { $0.name.contains("--speculate") })
+      #expect(overlap.decodeTokensPerSecond == plan.decodeTokensPerSecond)
+      return (
+        overlap.batchTokensPerSecond / many.tokensPerSecond,
+        overlap.prefillTokensPerSecond / plan.prefillTokensPerSecond,
+        drafts.decodeTokensPerSecond / plan.decodeTokensPerSecond
+      )
+    }
+    let near = try gains(roundTrip: 20e-6)
+    let far = try gains(roundTrip: 20e-3)
+    for gain in [near.overlap, near.prompt, far.overlap, far.prompt] {
+      #expect(gain >= 1 && gain < 2)
+    }
+    // Workers compute while the trunk does; a distance that both parts wait for stays.
+    #expect(near.prompt > 1.05)
+    // Three rows in one set of round trips give 1.75 tokens.
+    #expect(far.drafts > near.drafts && far.drafts > 1.6 && far.drafts < 1.75)
+    let alone = try planner.plan(Sample.cluster(workers: 0))
+    #expect(!alone.changes.contains { $0.name.contains("--overlap") })
+  }
+
   @Test func `changes are those that make sense`() throws {
     let model = try Sample.model("deepseek-v2")
     let planner = Planner(model, Sample.request())

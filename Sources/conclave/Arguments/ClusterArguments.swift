@@ -44,6 +44,13 @@ struct ClusterArguments: ParsableArguments {
   var routingTrace: String?
 
   @Option(
+    help: ArgumentHelp(
+      "Every so many seconds, move experts between workers and copy those used most where there is "
+        + "memory, if recent tokens would have been faster. The answer is the same. (default: never)",
+      valueName: "seconds"))
+  var rebalance: Double?
+
+  @Option(
     name: .customLong("join-timeout"),
     help: ArgumentHelp("Seconds to wait for all workers to be ready.", valueName: "seconds"))
   var joinTimeout = 600
@@ -105,6 +112,14 @@ struct ClusterArguments: ParsableArguments {
       }
       guard replicas > 1 || verifyFraction == 0 else {
         throw ValidationError("--verify-fraction compares replicas; give --replicas 2 or more")
+      }
+    }
+    if let rebalance {
+      guard (0.1...86_400).contains(rebalance) else {
+        throw ValidationError("--rebalance must be from 0.1 to 86400 seconds, not \(rebalance)")
+      }
+      guard kind != .none else {
+        throw ValidationError("--rebalance needs workers; give --workers, or --listen and --expect")
       }
     }
     guard (0...86_400).contains(recoveryTimeout) else {

@@ -36,6 +36,7 @@ final class ClusterSession {
     if let path = arguments.routingTrace, let geometry = model.catalog?.geometry {
       options.routingTrace = try RoutingFile.read(path, for: geometry)
     }
+    options.rebalanceInterval = arguments.rebalance.map { .seconds($0) }
     options.verifyFraction = arguments.verifyFraction ?? (arguments.replicas > 1 ? 0.001 : 0)
     coordinator = try ClusterCoordinator(model, kernels: kernels, options: options)
     guard case .local(let count) = arguments.kind else {
