@@ -36,9 +36,10 @@ INLINE void score_block(const ck_attention_job *job, const float *queries, size_
       for (size_t j = 0; j < count; j++) sums[h][j] = v_fma(query, key[j], sums[h][j]);
     }
   }
-#ifdef FOLDS_SCORES
+#ifdef FOLDS_SIXTEEN
   if (heads == SCORE_HEADS && count == SCORE_KEYS) {
-    fold_scores(sums, job->scale, scores + first, CK_KEY_TILE);
+    v16f all = v_mul(v_fold_16(sums[0]), v_set1(job->scale));
+    store_quarters(scores + first, CK_KEY_TILE, all);
     return;
   }
 #endif

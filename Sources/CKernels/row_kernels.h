@@ -181,8 +181,19 @@ static uint16_t refit_scale(v16f a, v16f b, v16i codes_a, v16i codes_b, uint16_t
   return best < 0x7c00 ? best : first;
 }
 
+#ifdef FOLDS_SIXTEEN
+#include "encode_avx512.h"
+#endif
+
 static void encode_int8(const float *x, size_t columns, int8_t *codes, uint16_t *scales) {
-  for (size_t at = 0; at < columns; at += CK_BLOCK) {
+  size_t at = 0;
+#ifdef FOLDS_SIXTEEN
+  for (; at + 16 * CK_BLOCK <= columns; at += 16 * CK_BLOCK)
+    encode_blocks(x + at, 16, codes + at, scales + at / CK_BLOCK);
+  for (; at + 4 * CK_BLOCK <= columns; at += 4 * CK_BLOCK)
+    encode_blocks(x + at, 4, codes + at, scales + at / CK_BLOCK);
+#endif
+  for (; at < columns; at += CK_BLOCK) {
     v16f a = v_load(x + at), b = v_load(x + at + STEP);
     float most = v_fold_max(v_max(magnitude(a), v_max(magnitude(b), v_zero())));
     uint16_t half = half_from_float(most / 127.0f);

@@ -85,6 +85,15 @@ void ck_encode_int8_rows(const ck_rows *job, size_t chunk) {
   }
 }
 
+// A chunk is encoded while it is in the cache.
+void ck_silu_encode_rows(const ck_rows *job, size_t chunk) {
+  ck_rows encoding = *job;
+  encoding.a = job->out;
+  encoding.a_stride = job->out_stride;
+  ck_silu_multiply_rows(job, chunk);
+  ck_encode_int8_rows(&encoding, chunk);
+}
+
 // Codes of an int16 row, and its scales behind them.
 static int16_t *int16_row(const ck_rows *job, size_t row, float **scales) {
   uint8_t *start = job->encoded + row * job->encoded_stride;

@@ -45,33 +45,34 @@ INLINE float v_fold(v16f a) {
   return _mm_cvtss_f32(_mm_add_ss(by2, _mm_movehdup_ps(by2)));
 }
 
-// All scores of a block at once, each with the additions of `v_fold`: vectors are halved in pairs.
-#define FOLDS_SCORES
-INLINE v16f fold_to_8(v16f a, v16f b) {
-  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+// Sixteen folds at once, each with the additions of `v_fold`: vectors are halved in pairs, and lane
+// i is the sum of vector i.
+#define FOLDS_SIXTEEN
+INLINE v16f fold_16(const v16f *a, v16f (*join)(v16f, v16f)) {
+  v16f by_4[4];
+  for (size_t i = 0; i < 4; i++) {
+    v16f x = join(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x44),
+                  _mm512_shuffle_f32x4(a[i], a[i + 4], 0xee));
+    v16f y = join(_mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0x44),
+                  _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0xee));
+    by_4[i] = join(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+  }
+  v16f by_2[2];
+  for (size_t i = 0; i < 2; i++) {
+    __m512d x = _mm512_castps_pd(by_4[2 * i]), y = _mm512_castps_pd(by_4[2 * i + 1]);
+    by_2[i] = join(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+                   _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+  }
+  return join(_mm512_shuffle_ps(by_2[0], by_2[1], 0x88), _mm512_shuffle_ps(by_2[0], by_2[1], 0xdd));
 }
-INLINE v16f fold_to_4(v16f a, v16f b) {
-  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
-}
-INLINE v16f fold_to_2(v16f a, v16f b) {
-  __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
-  return _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
-                       _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
-}
-INLINE v16f fold_to_1(v16f a, v16f b) {
-  return _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
-}
-INLINE void fold_scores(v16f sums[SCORE_HEADS][SCORE_KEYS], float scale, float *scores,
-                        size_t stride) {
-  v16f by_key[SCORE_KEYS];  // the four sums of each head that are left of a key
-  for (size_t j = 0; j < SCORE_KEYS; j++)
-    by_key[j] = fold_to_4(fold_to_8(sums[0][j], sums[1][j]), fold_to_8(sums[2][j], sums[3][j]));
-  v16f all = fold_to_1(fold_to_2(by_key[0], by_key[1]), fold_to_2(by_key[2], by_key[3]));
-  all = _mm512_mul_ps(all, _mm512_set1_ps(scale));
-  _mm_storeu_ps(scores, _mm512_castps512_ps128(all));
-  _mm_storeu_ps(scores + stride, _mm512_extractf32x4_ps(all, 1));
-  _mm_storeu_ps(scores + 2 * stride, _mm512_extractf32x4_ps(all, 2));
-  _mm_storeu_ps(scores + 3 * stride, _mm512_extractf32x4_ps(all, 3));
+INLINE v16f v_fold_16(const v16f *a) { return fold_16(a, v_add); }
+INLINE v16f v_fold_max_16(const v16f *a) { return fold_16(a, v_max); }
+// Four lanes to each of four places.
+INLINE void store_quarters(float *p, size_t stride, v16f a) {
+  _mm_storeu_ps(p, _mm512_castps512_ps128(a));
+  _mm_storeu_ps(p + stride, _mm512_extractf32x4_ps(a, 1));
+  _mm_storeu_ps(p + 2 * stride, _mm512_extractf32x4_ps(a, 2));
+  _mm_storeu_ps(p + 3 * stride, _mm512_extractf32x4_ps(a, 3));
 }
 INLINE float v_fold_max(v16f a) {
   __m256 by8 = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));

@@ -32,6 +32,17 @@ struct ActivationRows: ~Copyable {
     if formats.contains(.blocks) { blocks.encode(x, rows: rows, pieces: pieces, with: kernels) }
   }
 
+  /// Sets rows of `gate` to silu(gate) · up and encodes them for `weights`.
+  mutating func encodeSiluProduct(
+    _ gate: inout FloatMatrix, _ up: borrowing FloatMatrix, rows: Range<Int>,
+    for weights: PackedMatrix, with kernels: Kernels
+  ) {
+    switch weights.activationFormat {
+    case .float32: floats.encodeSiluProduct(&gate, up, rows: rows, with: kernels)
+    case .int8Blocks: blocks.encodeSiluProduct(&gate, up, rows: rows, with: kernels)
+    }
+  }
+
   /// Adds `weights` × `rows` to a plan.
   func multiply(
     _ weights: PackedMatrix, rows: Range<Int>, column: Int = 0, into out: inout FloatMatrix,

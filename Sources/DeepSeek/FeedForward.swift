@@ -17,8 +17,7 @@ struct FeedForward: Sendable {
     stream.normedRows.multiply(gate, rows: rows, into: &w.gate, plan: &stream.plan)
     stream.normedRows.multiply(up, rows: rows, into: &w.up, plan: &stream.plan)
     stream.runPlan()
-    stream.kernels.siluMultiply(&w.gate, up: w.up, rows: rows)
-    w.rows.encode(w.gate, rows: rows, formats: ActivationFormats(down), with: stream.kernels)
+    w.rows.encodeSiluProduct(&w.gate, w.up, rows: rows, for: down, with: stream.kernels)
     w.rows.multiply(down, rows: rows, into: &stream.output, plan: &stream.plan)
     stream.runPlan()
   }

@@ -78,7 +78,7 @@ extension ExpertWorkspace {
     }
   }
 
-  /// inner := silu(gate x) · up x in `gate`, for all entries of the tile.
+  /// gate x and up x for all entries of the tile.
   private mutating func computeInner(
     _ activations: borrowing EncodedRows, _ layer: LayerIndex, _ bank: ExpertBank
   ) {
@@ -95,17 +95,16 @@ extension ExpertWorkspace {
       tile.append(.up, of: layer, in: bank, times: mixed.blocks, to: &plan, into: &up)
     }
     kernels.run(&plan)
-    kernels.siluMultiply(&gate, up: up, rows: 0..<tile.count)
   }
 
-  /// down := down(inner) for all entries of the tile.
+  /// down(silu(gate x) · up x) for all entries of the tile.
   private mutating func computeDown(_ layer: LayerIndex, _ bank: ExpertBank) {
     plan.removeAll()
     if geometry.formats(layer).down.activationFormat == .float32 {
-      innerFloats.encode(gate, rows: 0..<tile.count, with: kernels)
+      innerFloats.encodeSiluProduct(&gate, up, rows: 0..<tile.count, with: kernels)
       tile.appendDown(of: layer, in: bank, times: innerFloats, to: &plan, into: &down)
     } else {
-      innerBlocks.encode(gate, rows: 0..<tile.count, with: kernels)
+      innerBlocks.encodeSiluProduct(&gate, up, rows: 0..<tile.count, with: kernels)
       tile.appendDown(of: layer, in: bank, times: innerBlocks, to: &plan, into: &down)
     }
     kernels.run(&plan)

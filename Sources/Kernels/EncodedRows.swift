@@ -128,6 +128,40 @@ public struct EncodedRows: ~Copyable, @unchecked Sendable {  // memory is never 
   }
 }
 
+extension EncodedRows {
+  /// Sets rows of `gate` to silu(gate) · up, and encodes them into rows 0 and following, which
+  /// become the last rows.
+  ///
+  /// - Shapes: `gate`, `up`: at least `rows.upperBound` × `columns`.
+  public mutating func encodeSiluProduct(
+    _ gate: inout FloatMatrix, _ up: borrowing FloatMatrix, rows: Range<Int>, with kernels: Kernels
+  ) {
+    guard format == .int8Blocks, !rows.isEmpty, columns > 0 else {
+      kernels.siluMultiply(&gate, up: up, rows: rows)
+      return encode(gate, rows: rows, with: kernels)
+    }
+    precondition(rows.count <= capacity && gate.columns == columns, "encode: no room")
+    kernels.check(rows, 0..<columns, in: gate)
+    kernels.check(rows, 0..<columns, in: up)
+    rowCount = rows.count
+    var job = unsafe ck_rows()
+    let start = unsafe gate.baseAddress + rows.lowerBound * gate.rowStride
+    unsafe job.a = UnsafePointer(start)
+    unsafe job.a_stride = gate.rowStride
+    unsafe job.b = UnsafePointer(up.baseAddress + rows.lowerBound * up.rowStride)
+    unsafe job.b_stride = up.rowStride
+    unsafe job.out = unsafe start
+    unsafe job.out_stride = gate.rowStride
+    unsafe job.encoded = bytes.assumingMemoryBound(to: UInt8.self)
+    unsafe job.encoded_stride = rowByteCount
+    unsafe job.blocks = unsafe blocks
+    unsafe job.blocks_stride = columns / 32
+    unsafe kernels.run(&job, rows: rows.count, columns: columns) { context, chunk in
+      unsafe ck_silu_encode_rows(context.assumingMemoryBound(to: ck_rows.self), chunk)
+    }
+  }
+}
+
 extension KernelVariant {
   static var bestTable: UnsafePointer<ck_kernels> {
     unsafe best.table ?? ck_kernels_scalar()

@@ -15,7 +15,7 @@ public struct SocketOptions: Sendable {
   /// Time that the kernel repeats unacknowledged bytes before it ends the connection.
   public var retransmitLimit: Duration = .seconds(10)
   /// First and longest pause between two attempts to connect.
-  public var reconnectPause: ClosedRange<Duration> = .milliseconds(50) ... .seconds(1)
+  public var reconnectPause: ClosedRange<Duration> = .milliseconds(50) ... .milliseconds(250)
   /// How long a thread that waits for a message polls before it sleeps, as long as messages come.
   public var polling: Duration = .zero
   /// Who is let in, or whom to trust.

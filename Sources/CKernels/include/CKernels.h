@@ -229,6 +229,7 @@ void ck_add_scaled_rows(const ck_rows *job, size_t chunk);     // out += scalar 
 void ck_weighted_sum_rows(const ck_rows *job, size_t chunk);   // out = Σ weight · a[index]
 void ck_copy_rows(const ck_rows *job, size_t chunk);           // out = a, piece by piece
 void ck_encode_int8_rows(const ck_rows *job, size_t chunk);    // a → encoded, blocks
+void ck_silu_encode_rows(const ck_rows *job, size_t chunk);    // out = silu(a) · b → encoded, blocks
 void ck_encode_int16_rows(const ck_rows *job, size_t chunk);   // a → encoded
 void ck_sum_int16_rows(const ck_rows *job, size_t chunk);      // out = Σ encoded[index]
 
