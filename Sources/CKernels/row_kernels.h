@@ -32,11 +32,14 @@ INLINE v16f power_of_two(v16i exponent) {
   return v_from_bits(i_shl(i_add(exponent, i_set1(127)), 23));
 }
 
-// e^x within 1.5 units in the last place; 0 below −87.3 (no subnormal results), ∞ above 88.7.
-//
 // e^x = 2^n · e^r with n = round(x / ln 2), |r| ≤ ln 2 / 2; e^r by a polynomial of degree 7 whose
 // coefficients are those of Taylor's series, which is good to 2^-27 on that interval.
-INLINE v16f v_exp(v16f x) {
+typedef struct exponential_parts {
+  v16i n;
+  v16f power;  // e^r
+} exponential_parts;
+
+INLINE exponential_parts v_exp_parts(v16f x) {
   v16f shifted = v_fma(x, v_set1(0x1.715476p+0f), v_set1(ROUNDER));
   v16i n = i_sub(v_bits(shifted), v_bits(v_set1(ROUNDER)));
   v16f whole = v_sub(shifted, v_set1(ROUNDER));
@@ -49,9 +52,14 @@ INLINE v16f v_exp(v16f x) {
   p = v_fma(p, r, v_set1(0x1.555556p-3f));
   p = v_fma(p, r, v_set1(0.5f));
   p = v_fma(p, v_mul(r, r), r);
-  p = v_add(p, v_set1(1.0f));
-  v16i half = i_sar(n, 1);  // in two steps, since 2^128 is no float
-  p = v_mul(v_mul(p, power_of_two(half)), power_of_two(i_sub(n, half)));
+  return (exponential_parts){n, v_add(p, v_set1(1.0f))};
+}
+
+// e^x within 1.5 units in the last place; 0 below −87.3 (no subnormal results), ∞ above 88.7.
+INLINE v16f v_exp(v16f x) {
+  exponential_parts parts = v_exp_parts(x);
+  v16i half = i_sar(parts.n, 1);  // in two steps, since 2^128 is no float
+  v16f p = v_mul(v_mul(parts.power, power_of_two(half)), power_of_two(i_sub(parts.n, half)));
   p = v_select_less(x, v_set1(-0x1.5d58ap+6f), v_zero(), p);
   return v_select_less(v_set1(0x1.62e42ep+6f), x, v_set1(__builtin_inff()), p);
 }
@@ -112,7 +120,8 @@ static void rms_norm(const float *x, const float *weight, size_t columns, float 
   }
 }
 
-INLINE float row_maximum(const float *x, size_t columns) {
+// The largest element; −∞ when none is ordered.
+static float row_maximum(const float *x, size_t columns) {
   v16f most = v_set1(-__builtin_inff());
   float rest = -__builtin_inff();
   size_t whole = columns / STEP * STEP;

@@ -3,6 +3,7 @@
 
 #include "panel_kernels.h"
 #include "row_kernels.h"
+#include "choice_kernels.h"
 #include "attention_kernels.h"
 
 static const ck_kernels table = {
@@ -40,6 +41,12 @@ static const ck_kernels table = {
     .multiply = multiply,
     .dot = dot,
     .argmax = argmax,
+    .maximum = row_maximum,
+    .first_at_least = first_at_least,
+    .copy_logits = copy_logits,
+    .weigh = weigh,
+    .spread = spread,
+    .gather = gather,
     .encode_half = encode_half,
     .attend = attend,
     .merge_attention = merge_attention,

@@ -56,6 +56,10 @@ INLINE v16f v_select_less(v16f x, v16f limit, v16f y, v16f z) {
   return V(_mm256_blendv_ps(z.a, y.a, _mm256_cmp_ps(x.a, limit.a, _CMP_LT_OQ)),
            _mm256_blendv_ps(z.b, y.b, _mm256_cmp_ps(x.b, limit.b, _CMP_LT_OQ)));
 }
+INLINE bool v_any_at_least(v16f x, v16f limit) {
+  return _mm256_movemask_ps(_mm256_or_ps(_mm256_cmp_ps(x.a, limit.a, _CMP_GE_OQ),
+                                         _mm256_cmp_ps(x.b, limit.b, _CMP_GE_OQ))) != 0;
+}
 INLINE v16f v_from_int(v16i x) { return V(_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)); }
 INLINE v16f v_from_bits(v16i x) { return V(_mm256_castsi256_ps(x.a), _mm256_castsi256_ps(x.b)); }
 INLINE v16i v_bits(v16f x) { return I(_mm256_castps_si256(x.a), _mm256_castps_si256(x.b)); }
@@ -85,6 +89,11 @@ INLINE void i_store(void *p, v16i x) {
   __m256i *v = p;
   _mm256_storeu_si256(v, x.a);
   _mm256_storeu_si256(v + 1, x.b);
+}
+INLINE size_t i_store_kept(int32_t *p, v16i a, v16f x, v16f limit) {
+  (void)x, (void)limit;
+  i_store(p, a);
+  return 16;
 }
 INLINE v16i i_add(v16i x, v16i y) {
   return I(_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b));

@@ -32,6 +32,9 @@ INLINE v16f v_min(v16f a, v16f b) { return _mm512_min_ps(a, b); }
 INLINE v16f v_select_less(v16f x, v16f limit, v16f a, v16f b) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, limit, _CMP_LT_OQ), b, a);
 }
+INLINE bool v_any_at_least(v16f x, v16f limit) {
+  return _mm512_cmp_ps_mask(x, limit, _CMP_GE_OQ) != 0;
+}
 INLINE v16f v_from_int(v16i a) { return _mm512_cvtepi32_ps(a); }
 INLINE v16f v_from_bits(v16i a) { return _mm512_castsi512_ps(a); }
 INLINE v16i v_bits(v16f a) { return _mm512_castps_si512(a); }
@@ -84,6 +87,11 @@ INLINE float v_fold_max(v16f a) {
 INLINE v16i i_set1(int32_t a) { return _mm512_set1_epi32(a); }
 INLINE v16i i_load(const void *p) { return _mm512_loadu_si512(p); }
 INLINE void i_store(void *p, v16i a) { _mm512_storeu_si512(p, a); }
+INLINE size_t i_store_kept(int32_t *p, v16i a, v16f x, v16f limit) {
+  __mmask16 kept = _mm512_cmp_ps_mask(x, limit, _CMP_GE_OQ);
+  _mm512_storeu_si512(p, _mm512_maskz_compress_epi32(kept, a));
+  return (size_t)__builtin_popcount(kept);
+}
 INLINE v16i i_add(v16i a, v16i b) { return _mm512_add_epi32(a, b); }
 INLINE v16i i_sub(v16i a, v16i b) { return _mm512_sub_epi32(a, b); }
 INLINE v16i i_mul(v16i a, v16i b) { return _mm512_mullo_epi32(a, b); }

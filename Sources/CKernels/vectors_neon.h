@@ -77,6 +77,11 @@ INLINE v16f v_select_less(v16f x, v16f limit, v16f y, v16f z) {
   EACH z.q[i] = vbslq_f32(vcltq_f32(x.q[i], limit.q[i]), y.q[i], z.q[i]);
   return z;
 }
+INLINE bool v_any_at_least(v16f x, v16f limit) {
+  uint32x4_t any = vcgeq_f32(x.q[0], limit.q[0]);
+  for (int i = 1; i < 4; i++) any = vorrq_u32(any, vcgeq_f32(x.q[i], limit.q[i]));
+  return vmaxvq_u32(any) != 0;
+}
 INLINE v16f v_from_int(v16i x) {
   v16f r;
   EACH r.q[i] = vcvtq_f32_s32(vreinterpretq_s32_u32(x.q[i]));
@@ -126,6 +131,11 @@ INLINE v16i i_load(const void *p) {
 }
 INLINE void i_store(void *p, v16i x) {
   EACH vst1q_u8((uint8_t *)p + 16 * i, vreinterpretq_u8_u32(x.q[i]));
+}
+INLINE size_t i_store_kept(int32_t *p, v16i a, v16f x, v16f limit) {
+  (void)x, (void)limit;
+  i_store(p, a);
+  return 16;
 }
 INLINE v16i i_add(v16i x, v16i y) {
   EACH x.q[i] = vaddq_u32(x.q[i], y.q[i]);

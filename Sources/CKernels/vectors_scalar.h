@@ -79,6 +79,12 @@ INLINE v16f v_select_less(v16f x, v16f limit, v16f a, v16f b) {
   EACH b.lane[i] = x.lane[i] < limit.lane[i] ? a.lane[i] : b.lane[i];
   return b;
 }
+// Whether a lane of x is not below that of the limit; NaN is never.
+INLINE bool v_any_at_least(v16f x, v16f limit) {
+  bool any = false;
+  EACH any |= x.lane[i] >= limit.lane[i];
+  return any;
+}
 INLINE v16f v_from_int(v16i a) {
   v16f r;
   EACH r.lane[i] = (float)(int32_t)a.lane[i];
@@ -123,6 +129,13 @@ INLINE v16i i_load(const void *p) {
 }
 
 INLINE void i_store(void *p, v16i a) { memcpy(p, &a, sizeof a); }
+// Stores the lanes where x >= limit in front of others, or all of them; returns how many may count.
+// Sixteen are written.
+INLINE size_t i_store_kept(int32_t *p, v16i a, v16f x, v16f limit) {
+  (void)x, (void)limit;
+  i_store(p, a);
+  return 16;
+}
 INLINE v16i i_add(v16i a, v16i b) {
   EACH a.lane[i] += b.lane[i];
   return a;

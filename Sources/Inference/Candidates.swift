@@ -1,21 +1,39 @@
+public import Kernels
+
 /// The tokens still in play for one draw, and the buffers that hold them.
 ///
-/// One workspace serves every request of an engine in turn; nothing is allocated after `init`. Its
-/// size is about 24 bytes per entry of the vocabulary.
+/// Nothing is sorted as a whole. Where the running sum of weights, best token first, reaches a value
+/// is found in two steps: weights are added up in buckets of logits, then the tokens of the bucket
+/// in which it happens are put into order. Top-k, top-p and the draw all work like that. Weights are
+/// integers (`LogitKernels`): the exponential in float32, to within 2^-39 of the highest token's.
+///
+/// One workspace serves every request of an engine in turn; nothing is allocated after `init`. It
+/// takes about 4 bytes per entry of the vocabulary.
 public struct SamplerWorkspace: ~Copyable, Sendable {
-  var logits: [Float]  // (vocabulary): the copy that bias and penalties change
-  var weights: [Double]  // (vocabulary) or (kept): what the draw compares
-  var kept: [Candidate] = []  // most probable first, at most the vocabulary
-  var heap: [Candidate] = []
-  var places: [Int32]  // (buckets): where the next candidate of a bucket goes
+  /// The copy that bias, penalties and limits change; a token that is out has minus infinity.
+  private(set) var logits: [Float]  // (vocabulary)
+  /// The highest logit, once `findPeak` has found it.
+  private(set) var peak = -Float.infinity
+  private var lowest = Float.infinity  // no logit but minus infinity is below it
+  private var minimum = -Float.greatestFiniteMagnitude  // tokens below are out
+  private var buckets: [UInt64]
+  private var indices: [Int32]  // of a bucket's tokens
+  private var candidates: [Candidate] = []  // the same, as a heap
+  private let kernels: LogitKernels
 
-  /// Allocates for `vocabularySize` logits.
-  public init(vocabularySize: Int) {
+  private static let room = 2048  // of `indices` and `candidates`
+  private static let mostRounds = 8
+  /// Logits that differ by less count for too much to be left out.
+  private static let closeLogits: Float = 12
+
+  /// Allocates for `vocabularySize` logits, at most `LogitKernels.maximumCount`.
+  public init(vocabularySize: Int, variant: KernelVariant = .best) {
+    precondition(vocabularySize <= LogitKernels.maximumCount, "too large a vocabulary")
     logits = Array(repeating: 0, count: vocabularySize)
-    weights = Array(repeating: 0, count: vocabularySize)
-    places = Array(repeating: 0, count: Self.bucketCount)
-    kept.reserveCapacity(vocabularySize)
-    heap.reserveCapacity(vocabularySize)
+    buckets = Array(repeating: 0, count: LogitKernels.bucketCount)
+    indices = Array(repeating: 0, count: Self.room)
+    candidates.reserveCapacity(Self.room)
+    kernels = LogitKernels(variant: variant)
   }
 }
 
@@ -31,15 +49,34 @@ struct Candidate: Sendable {
   }
 }
 
+// ---------------------------------------------------------------- logits
+
 extension SamplerWorkspace {
-  /// Copies the logits; what is not a number becomes minus infinity.
-  mutating func copy(_ source: Span<Float>) {
-    precondition(logits.count == source.count)
-    var copy = logits.mutableSpan
-    for id in source.indices {
-      let logit = source[id]
-      copy[id] = logit.isNaN ? -.infinity : min(logit, .greatestFiniteMagnitude)
+  /// Copies the logits; what is not a number or may not be drawn becomes minus infinity.
+  mutating func copy(_ source: Span<Float>, of tokens: SampleableTokens) {
+    lowest = Self.copy(source, to: &logits, kernels)
+    minimum = -.greatestFiniteMagnitude
+    var target = logits.mutableSpan
+    var next = 0
+    for range in tokens.ranges {
+      for id in next..<range.lowerBound { target[id] = -.infinity }
+      next = range.upperBound
     }
+    for id in next..<target.count { target[id] = -.infinity }
+  }
+
+  private static func copy(
+    _ source: Span<Float>, to logits: inout [Float], _ kernels: LogitKernels
+  ) -> Float {
+    var target = logits.mutableSpan
+    return kernels.copy(source, to: &target).lowest
+  }
+
+  /// Gives one token another logit.
+  mutating func change(_ id: Int, to logit: Float) {
+    let bounded = min(logit, .greatestFiniteMagnitude)
+    logits[id] = bounded
+    if bounded > -.infinity { lowest = min(lowest, bounded) }
   }
 
   /// Gives every token that is not in `mask` the logit minus infinity.
@@ -52,198 +89,240 @@ extension SamplerWorkspace {
     }
   }
 
-  /// Fills `kept` with the `count` highest-ranking tokens, best first.
+  /// Finds the highest logit.
   ///
-  /// Keeps a heap of the best so far with the worst of them on top; a typical token costs one
-  /// comparison.
-  mutating func keepTop(_ count: Int, of tokens: SampleableTokens) {
-    heap.removeAll(keepingCapacity: true)
-    for range in tokens.ranges {
-      for id in range {
-        let candidate = Candidate(logit: logits[id], id: Int32(truncatingIfNeeded: id))
-        if heap.count < count {
-          heap.append(candidate)
-          if heap.count == count { heap.heapify { $1.outranks($0) } }
-        } else if candidate.logit > heap[0].logit {
-          heap[0] = candidate
-          heap.siftDown(from: 0, count: count) { $1.outranks($0) }
-        }
-      }
-    }
-    if heap.count < count { heap.heapify { $1.outranks($0) } }
-    // Taking the worst away to the end, again and again, leaves the best in front.
-    for last in stride(from: heap.count - 1, to: 0, by: -1) {
-      heap.swapAt(0, last)
-      heap.siftDown(from: 0, count: last) { $1.outranks($0) }
-    }
-    swap(&heap, &kept)
-  }
-
-  /// Shortens `kept` to the fewest first tokens whose probabilities among `kept` reach `sum`.
-  mutating func shortenToNucleus(_ sum: Float, peak: Float) {
-    var total = 0.0
-    for candidate in kept { total += weight(of: candidate.logit, peak: peak) }
-    var reached = 0.0
-    for (index, candidate) in kept.enumerated() {
-      reached += weight(of: candidate.logit, peak: peak)
-      if reached >= Double(sum) * total {
-        kept.removeSubrange((index + 1)...)
-        return
-      }
-    }
-  }
-
-  /// Fills `kept` with the fewest highest-ranking tokens whose probabilities reach `sum`.
-  ///
-  /// Tokens with less than half of (1 - sum) / vocabulary cannot be among them, so only the others
-  /// (a few hundred of 100,000 as a rule) are put into order.
-  mutating func keepNucleus(_ sum: Float, of tokens: SampleableTokens, peak: Float) {
-    let total = weigh(tokens, peak: peak)
-    let needed = Double(sum) * total
-    let cutoff = (total - needed) * 0.5 / Double(tokens.vocabularySize)
-    heap.removeAll(keepingCapacity: true)
-    for range in tokens.ranges {
-      for id in range where weights[id] >= cutoff && logits[id] > -.infinity {
-        heap.append(Candidate(logit: logits[id], id: Int32(truncatingIfNeeded: id)))
-      }
-    }
-    if heap.count <= Self.fewCandidates {
-      takeBest(needed: needed)
-    } else {
-      takeBestByBuckets(needed: needed, peak: peak)
-    }
-  }
-
-  /// Moves the best of `heap` to `kept`, one by one, until their weights reach `needed`.
-  private mutating func takeBest(needed: Double) {
-    heap.heapify { $0.outranks($1) }
-    kept.removeAll(keepingCapacity: true)
-    var reached = 0.0
-    while let best = heap.first {
-      kept.append(best)
-      reached += weights[Int(best.id)]
-      if reached >= needed { break }
-      let last = heap.removeLast()
-      if heap.isEmpty { break }
-      heap[0] = last
-      heap.siftDown(from: 0, count: heap.count) { $0.outranks($1) }
-    }
-  }
-
-  private static let fewCandidates = 1024
-  private static let bucketCount = 1 << 15
-
-  /// The same for many candidates: they are spread over buckets by their distance from the peak, and
-  /// buckets are sorted as far as they are needed.
-  private mutating func takeBestByBuckets(needed: Double, peak: Float) {
-    let lowest = heap.reduce(peak) { min($0, $1.logit) }
-    let scale = Float(Self.bucketCount - 1) / max(peak - lowest, .leastNormalMagnitude)
-    func bucket(_ candidate: Candidate) -> Int {
-      min(Int((peak - candidate.logit) * scale), Self.bucketCount - 1)
-    }
-    for index in places.indices { places[index] = 0 }
-    for candidate in heap { places[bucket(candidate)] += 1 }
-    var next: Int32 = 0
-    for index in places.indices {
-      let count = places[index]
-      places[index] = next
-      next += count
-    }
-    kept.removeAll(keepingCapacity: true)
-    kept.append(contentsOf: heap)
-    for candidate in heap {
-      let bucket = bucket(candidate)
-      kept[Int(places[bucket])] = candidate
-      places[bucket] += 1
-    }
-    var reached = 0.0
-    var start = 0
-    for end in places {  // where the next candidate would go is where the bucket ends
-      kept.sortByRank(start..<Int(end))
-      for index in start..<Int(end) {
-        reached += weights[Int(kept[index].id)]
-        if reached >= needed { return kept.removeSubrange((index + 1)...) }
-      }
-      start = Int(end)
-    }
-  }
-
-  /// Fills `weights` for all tokens: e to the power of (logit - peak) · sharpness, 0 below `minimum`.
-  ///
-  /// - Returns: The sum, added in the order of ids.
-  mutating func weigh(
-    _ tokens: SampleableTokens, peak: Float, sharpness: Double = 1,
-    minimum: Float = -.infinity
-  ) -> Double {
-    var total = 0.0
-    for range in tokens.ranges {
-      Self.weigh(range, of: logits, into: &weights) { logit in
-        let weight = exponential((Double(logit) - Double(peak)) * sharpness)
-        return logit >= minimum ? weight : 0
-      }
-      for id in range { total += weights[id] }
-    }
-    return total
-  }
-
-  /// Unchecked within the loop, so that the processor takes several at a time.
-  @inline(__always)
-  private static func weigh(
-    _ range: Range<Int>, of logits: [Float], into weights: inout [Double],
-    _ weight: (Float) -> Double
-  ) {
-    let source = logits.span
-    var target = weights.mutableSpan
-    precondition(range.lowerBound >= 0 && range.upperBound <= min(source.count, target.count))
-    for id in range { unsafe target[unchecked: id] = weight(source[unchecked: id]) }
-  }
-
-  /// Drops the tokens of `kept` below `minimum`; at least one stays.
-  mutating func dropBelow(_ minimum: Float) {
-    while kept.count > 1, let last = kept.last, last.logit < minimum { kept.removeLast() }
-  }
-
-  @inline(__always)
-  private func weight(of logit: Float, peak: Float) -> Double {
-    exponential(Double(logit) - Double(peak))
+  /// - Returns: Its token, the lowest id on ties; nil when no token is left.
+  mutating func findPeak() -> Int? {
+    peak = kernels.maximum(logits.span)
+    guard peak > -.infinity else { return nil }
+    return kernels.firstIndex(of: logits.span, atLeast: peak)
   }
 }
 
-extension [Candidate] {
-  /// Puts neighbours, a few as a rule, into the order of their ranks.
-  fileprivate mutating func sortByRank(_ range: Range<Int>) {
-    guard range.count <= 32 else { return self[range].sort { $0.outranks($1) } }
-    for index in range.dropFirst() {
-      let candidate = self[index]
-      var place = index
-      while place > range.lowerBound, candidate.outranks(self[place - 1]) {
-        self[place] = self[place - 1]
-        place -= 1
+// ---------------------------------------------------------------- limits and draws
+
+extension SamplerWorkspace {
+  /// Drops the tokens below `limit`, which is not above the peak.
+  mutating func dropBelow(_ limit: Float) { minimum = max(minimum, limit) }
+
+  /// Keeps the `count` highest-ranking tokens; at least 1.
+  mutating func keepTop(_ count: Int) {
+    keep(upTo: find(.sum(UInt64(count) * LogitKernels.unit), weighing(sharpness: 0)))
+  }
+
+  /// Keeps the fewest highest-ranking tokens whose probabilities among those in play reach `sum`.
+  mutating func keepNucleus(_ sum: Float) {
+    var weighing = weighing(sharpness: 1)
+    if peak - max(lowest, minimum) < Self.closeLogits {
+      return keep(upTo: find(.least(Double(sum)), weighing))
+    }
+    // Tokens with less than half of (1 - sum) / vocabulary cannot be among them: of 100,000, a few
+    // hundred are left as a rule.
+    let total = kernels.weight(of: logits.span, weighing)
+    let share = max(Double(total) * (1 - Double(sum)) * 0.5 / Double(logits.count), 0.5)
+    weighing.minimum = max(
+      minimum, peak + Float(naturalLogarithm(share / Double(LogitKernels.unit))))
+    keep(upTo: find(.sum(Target.least(Double(sum)).needed(of: total)), weighing))
+  }
+
+  /// The token at the share `unit`, below 1, of all weights in play, best token first.
+  mutating func drawByRank(_ unit: Double, sharpness: Float) -> Int {
+    find(.beyond(unit), weighing(sharpness: sharpness)).map { Int($0.id) } ?? 0
+  }
+
+  /// The same with tokens in the order of their ids.
+  func drawByID(_ unit: Double, sharpness: Float) -> Int {
+    let weighing = weighing(sharpness: sharpness)
+    let needed = Target.beyond(unit).needed(of: kernels.weight(of: logits.span, weighing))
+    var reached: UInt64 = 0
+    var id = 0
+    for length in [2048, 64, 1] {
+      while id < logits.count {
+        let end = min(id + length, logits.count)
+        let weight = kernels.weight(of: logits.span.extracting(id..<end), weighing)
+        if reached + weight >= needed { break }
+        reached += weight
+        id = end
       }
-      self[place] = candidate
+    }
+    return id
+  }
+
+  /// Adds the weights of all tokens in play, without temperature.
+  func totalWeight() -> UInt64 { kernels.weight(of: logits.span, weighing(sharpness: 1)) }
+
+  /// Calls `body` with the tokens in play, best first; at most 2,048 of them.
+  mutating func forEachInPlay(_ body: (Candidate) -> Void) {
+    let weighing = weighing(sharpness: 0)
+    let bucket = gather(weighing, scale: 0, bucket: 0)
+    fillCandidates(min(bucket.count, Self.room))
+    for left in stride(from: candidates.count, to: 0, by: -1) { body(takeBest(of: left)) }
+  }
+
+  private func weighing(sharpness: Float) -> LogitKernels.Weighing {
+    LogitKernels.Weighing(peak: peak, sharpness: sharpness, minimum: minimum)
+  }
+
+  /// Keeps what ranks at least as high as `last`.
+  private mutating func keep(upTo last: Candidate?) {
+    guard let last else { return }
+    minimum = max(minimum, last.logit)
+    // Ties of higher ids go: they are among the candidates, unless there were too many.
+    if candidates.isEmpty {
+      for id in Int(last.id) + 1..<logits.count where logits[id] == last.logit {
+        logits[id] = -.infinity
+      }
+    }
+    for candidate in candidates where candidate.logit == last.logit && candidate.id > last.id {
+      logits[Int(candidate.id)] = -.infinity
+    }
+  }
+}
+
+// ---------------------------------------------------------------- searching by rank
+
+extension SamplerWorkspace {
+  /// What a running sum of weights has to reach.
+  private enum Target {
+    case sum(UInt64)
+    case least(Double)  // a share of all weights
+    case beyond(Double)  // the least sum above a share of all weights
+
+    func needed(of total: UInt64) -> UInt64 {
+      switch self {
+      case .sum(let sum): sum
+      case .least(let share):
+        min(max(UInt64((share * Double(total)).rounded(.up)), 1), total)
+      case .beyond(let share): min(UInt64(share * Double(total)) + 1, total)
+      }
     }
   }
 
-  /// Arranges all elements as a heap whose first element precedes all others.
-  fileprivate mutating func heapify(by precedes: (Candidate, Candidate) -> Bool) {
-    for parent in stride(from: count / 2 - 1, through: 0, by: -1) {
-      siftDown(from: parent, count: count, by: precedes)
+  /// The token whose weight makes the running sum, best token first, reach the target.
+  ///
+  /// - Returns: nil when all weights together do not. `candidates` are left with all tokens of that
+  ///   logit, or empty when there are too many.
+  private mutating func find(
+    _ target: Target, _ weighing: LogitKernels.Weighing
+  ) -> Candidate? {
+    var weighing = weighing
+    // Weights below e^-40 are nothing.
+    let faint = weighing.sharpness > 0 ? peak - 40 / weighing.sharpness : lowest
+    weighing.minimum = max(weighing.minimum, max(lowest, faint))
+    var (reached, needed) = (UInt64(0), UInt64?.none)
+    for round in 1... {
+      let scale = spread(weighing)
+      if needed == nil { needed = target.needed(of: buckets.reduce(0, &+)) }
+      guard let needed, let index = bucket(reaching: needed, from: &reached) else { return nil }
+      let bucket = gather(weighing, scale: scale, bucket: index)
+      if bucket.count <= Self.room {
+        fillCandidates(bucket.count)
+        return candidate(reaching: needed, from: reached, weighing)
+      }
+      weighing.minimum = bucket.lowest
+      weighing.maximum = bucket.highest
+      if bucket.lowest == bucket.highest || round == Self.mostRounds {
+        return tie(reaching: needed, from: reached, weighing)
+      }
     }
+    return nil
   }
 
-  /// Restores the heap of the first `count` elements below `start`.
-  @inline(__always)
-  fileprivate mutating func siftDown(
-    from start: Int, count: Int, by precedes: (Candidate, Candidate) -> Bool
+  /// Adds all weights up in buckets.
+  ///
+  /// - Returns: Buckets per unit of logits.
+  private mutating func spread(_ weighing: LogitKernels.Weighing) -> Float {
+    let range = Double(weighing.maximum) - Double(weighing.minimum)
+    let scale = range > 0 ? Double(LogitKernels.bucketCount - 1) / range : 0
+    let bounded = Float(min(scale, Double(Float.greatestFiniteMagnitude)))
+    Self.spread(logits, weighing, scale: bounded, over: &buckets, kernels)
+    return bounded
+  }
+
+  private static func spread(
+    _ logits: [Float], _ weighing: LogitKernels.Weighing, scale: Float,
+    over buckets: inout [UInt64], _ kernels: LogitKernels
   ) {
+    var span = buckets.mutableSpan
+    for index in span.indices { span[index] = 0 }
+    kernels.spread(logits.span, weighing, scale: scale, over: &span)
+  }
+
+  private mutating func gather(
+    _ weighing: LogitKernels.Weighing, scale: Float, bucket: Int
+  ) -> LogitKernels.Bucket {
+    Self.gather(logits, weighing, scale: scale, bucket: bucket, into: &indices, kernels)
+  }
+
+  private static func gather(
+    _ logits: [Float], _ weighing: LogitKernels.Weighing, scale: Float, bucket: Int,
+    into indices: inout [Int32], _ kernels: LogitKernels
+  ) -> LogitKernels.Bucket {
+    var span = indices.mutableSpan
+    return kernels.gather(logits.span, weighing, scale: scale, bucket: bucket, into: &span)
+  }
+
+  /// The bucket in which the running sum reaches `needed`; `reached` becomes the sum before it.
+  private func bucket(reaching needed: UInt64, from reached: inout UInt64) -> Int? {
+    for index in buckets.indices {
+      if reached + buckets[index] >= needed { return index }
+      reached += buckets[index]
+    }
+    return nil
+  }
+
+  private mutating func fillCandidates(_ count: Int) {
+    candidates.removeAll(keepingCapacity: true)
+    for id in indices[..<count] { candidates.append(Candidate(logit: logits[Int(id)], id: id)) }
+    for index in stride(from: count / 2 - 1, through: 0, by: -1) { siftDown(index, count) }
+  }
+
+  /// Moves the best of the first `count` candidates behind the others of them.
+  private mutating func takeBest(of count: Int) -> Candidate {
+    let best = candidates[0]
+    candidates.swapAt(0, count - 1)
+    siftDown(0, count - 1)
+    return best
+  }
+
+  private mutating func siftDown(_ start: Int, _ count: Int) {
     var parent = start
-    while true {
+    while 2 * parent + 1 < count {
       var child = 2 * parent + 1
-      guard child < count else { return }
-      if child + 1 < count, precedes(self[child + 1], self[child]) { child += 1 }
-      guard precedes(self[child], self[parent]) else { return }
-      swapAt(parent, child)
+      if child + 1 < count, candidates[child + 1].outranks(candidates[child]) { child += 1 }
+      guard candidates[child].outranks(candidates[parent]) else { return }
+      candidates.swapAt(parent, child)
       parent = child
     }
+  }
+
+  private mutating func candidate(
+    reaching needed: UInt64, from start: UInt64, _ weighing: LogitKernels.Weighing
+  ) -> Candidate? {
+    var reached = start
+    for left in stride(from: candidates.count, to: 0, by: -1) {
+      let best = takeBest(of: left)
+      reached += weight(of: Int(best.id), weighing)
+      if reached >= needed { return best }
+    }
+    return nil
+  }
+
+  /// The same among equal logits, of which there are many.
+  private mutating func tie(
+    reaching needed: UInt64, from start: UInt64, _ weighing: LogitKernels.Weighing
+  ) -> Candidate? {
+    candidates.removeAll(keepingCapacity: true)
+    var reached = start
+    for id in logits.indices
+    where logits[id] >= weighing.minimum && logits[id] <= weighing.maximum {
+      reached += weight(of: id, weighing)
+      if reached >= needed { return Candidate(logit: logits[id], id: Int32(id)) }
+    }
+    return nil
+  }
+
+  private func weight(of id: Int, _ weighing: LogitKernels.Weighing) -> UInt64 {
+    kernels.weight(of: logits.span.extracting(id..<id + 1), weighing)
   }
 }

@@ -1,3 +1,4 @@
+import Kernels
 package import Tokenization
 
 extension Sampler {
@@ -8,19 +9,24 @@ extension Sampler {
     of token: TokenID, top count: Int, _ logits: Span<Float>,
     workspace: inout SamplerWorkspace
   ) -> TokenLogProbabilities {
-    workspace.copy(logits)
-    workspace.keepTop(max(count, 1), of: tokens)
-    let peak = workspace.kept.first?.logit ?? 0
-    let total = workspace.weigh(tokens, peak: peak)
-    let base = Double(peak) + naturalLogarithm(total)
-    func entry(_ id: Int) -> TokenLogProbabilities.Entry {
-      TokenLogProbabilities.Entry(
-        token: TokenID(truncatingIfNeeded: id),
-        logProbability: Float(min(Double(workspace.logits[id]) - base, 0)))
+    workspace.copy(logits, of: tokens)
+    guard workspace.findPeak() != nil else {
+      return TokenLogProbabilities(
+        chosen: .init(token: token, logProbability: -.infinity), top: [])
     }
-    return TokenLogProbabilities(
-      chosen: entry(Int(token)),
-      top: workspace.kept.prefix(count).map { entry(Int($0.id)) })
+    let share = Double(workspace.totalWeight()) / Double(LogitKernels.unit)
+    let base = Double(workspace.peak) + naturalLogarithm(share)
+    func entry(_ id: TokenID, _ logit: Float) -> TokenLogProbabilities.Entry {
+      TokenLogProbabilities.Entry(
+        token: id, logProbability: Float(min(Double(logit) - base, 0)))
+    }
+    let chosen = entry(token, workspace.logits[Int(token)])
+    var top: [TokenLogProbabilities.Entry] = []
+    if count > 0 {
+      workspace.keepTop(count)
+      workspace.forEachInPlay { top.append(entry($0.id, $0.logit)) }
+    }
+    return TokenLogProbabilities(chosen: chosen, top: top)
   }
 }
 

@@ -1,3 +1,5 @@
+import Kernels
+
 /// The token ids that a model may answer with: all but place holders and padding.
 public struct SampleableTokens: Sendable, Equatable {
   /// How many logits the model gives.
@@ -26,31 +28,19 @@ public struct SampleableTokens: Sendable, Equatable {
 extension SampleableTokens {
   /// The id of the highest logit, the lowest id on ties; nil when none is above minus infinity.
   ///
-  /// What is not a number counts as minus infinity. Reads every logit once, 16 at a time.
+  /// What is not a number counts as minus infinity.
   package func highest(of logits: Span<Float>) -> Int? {
     precondition(logits.count == vocabularySize)
-    let bytes = unsafe logits.bytes
+    let kernels = LogitKernels.best
     var peak = -Float.infinity
-    for range in ranges {
-      var id = range.lowerBound
-      var lanes = SIMD16<Float>(repeating: peak)
-      while id + 16 <= range.upperBound {
-        let values = unsafe bytes.unsafeLoadUnaligned(
-          fromByteOffset: 4 * id, as: SIMD16<Float>.self)
-        lanes.replace(with: values, where: values .> lanes)
-        id += 16
-      }
-      peak = lanes.max()
-      while id < range.upperBound {
-        if logits[id] > peak { peak = logits[id] }
-        id += 1
-      }
-    }
+    for range in ranges { peak = max(peak, kernels.maximum(logits.extracting(range))) }
     guard peak > -.infinity else { return nil }
     // Infinite and largest logits are one: they tie.
-    let threshold = min(peak, .greatestFiniteMagnitude)
+    let limit = min(peak, .greatestFiniteMagnitude)
     for range in ranges {
-      for id in range where logits[id] >= threshold { return id }
+      if let index = kernels.firstIndex(of: logits.extracting(range), atLeast: limit) {
+        return range.lowerBound + index
+      }
     }
     return nil
   }

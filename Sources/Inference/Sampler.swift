@@ -1,4 +1,3 @@
-import Foundation
 public import Tokenization
 
 /// Chooses the tokens of one request, one at a time, from the model's logits.
@@ -8,9 +7,9 @@ public import Tokenization
 /// after the penalties (the lowest id on ties) and draws nothing. Otherwise every token uses up
 /// exactly one output of the request's own generator, so a seeded request gives the same tokens
 /// alone and in company. The draw runs over the kept tokens, best first when top-k or top-p is on
-/// and by id when not, and takes the first whose running sum exceeds the uniform share of the total;
-/// probabilities are in float64.
-/// - Cost: for 102,400 logits a fraction of a millisecond; no allocation.
+/// and by id when not, and takes the first whose running sum exceeds the uniform share of the total.
+/// Probabilities are in float32 and added up exactly, whatever the instruction set.
+/// - Cost: for 102,400 logits 0.01 ms, drawn 0.05 to 0.2 ms; no allocation.
 /// - Source: the order and the penalties are llama.cpp's.
 public struct Sampler: Sendable {
   /// What the request asked for.
@@ -71,9 +70,8 @@ public struct Sampler: Sendable {
     } else {
       adjust(logits, in: &workspace)
       if let mask { workspace.exclude(allBut: mask) }
-      guard let best = tokens.highest(of: workspace.logits.span) else { throw .unusableLogits }
-      choice =
-        parameters.temperature > 0 ? draw(peak: workspace.logits[best], from: &workspace) : best
+      guard let best = workspace.findPeak() else { throw .unusableLogits }
+      choice = parameters.temperature > 0 ? draw(from: &workspace) : best
     }
     let token = TokenID(truncatingIfNeeded: choice)
     window?.append(token)
@@ -89,68 +87,29 @@ public struct Sampler: Sendable {
 extension Sampler {
   /// Copies the logits, then adds bias and penalties.
   private mutating func adjust(_ logits: Span<Float>, in workspace: inout SamplerWorkspace) {
-    workspace.copy(logits)
-    for (id, bias) in biases { workspace.logits[id] += bias }
+    workspace.copy(logits, of: tokens)
+    for (id, bias) in biases { workspace.change(id, to: workspace.logits[id] + bias) }
     window?.forEachDistinct { id, count in
       var logit = workspace.logits[id]
       let penalty = parameters.repetitionPenalty
       logit = logit <= 0 ? logit * penalty : logit / penalty
       logit -= Float(count) * parameters.frequencyPenalty + parameters.presencePenalty
-      workspace.logits[id] = logit
+      workspace.change(id, to: logit)
     }
   }
 
-  private mutating func draw(peak: Float, from workspace: inout SamplerWorkspace) -> Int {
-    let minimum = parameters.minP > 0 ? peak + Float(log(Double(parameters.minP))) : -.infinity
+  private mutating func draw(from workspace: inout SamplerWorkspace) -> Int {
     let unit = generator.nextUnit()
     let limitsTopK = parameters.topK > 0 && parameters.topK < tokens.vocabularySize
-    guard limitsTopK || parameters.topP < 1 else {
-      return drawFromAll(of: &workspace, unit: unit, peak: peak, minimum: minimum)
+    if limitsTopK { workspace.keepTop(parameters.topK) }
+    if parameters.topP < 1 { workspace.keepNucleus(parameters.topP) }
+    if parameters.minP > 0 {
+      workspace.dropBelow(workspace.peak + Float(naturalLogarithm(Double(parameters.minP))))
     }
-    if limitsTopK {
-      workspace.keepTop(parameters.topK, of: tokens)
-      if parameters.topP < 1 { workspace.shortenToNucleus(parameters.topP, peak: peak) }
-    } else {
-      workspace.keepNucleus(parameters.topP, of: tokens, peak: peak)
-    }
-    workspace.dropBelow(minimum)
-    return drawFromKept(of: &workspace, unit: unit, peak: peak)
+    // What the temperature multiplies differences of logits by.
+    let sharpness = min(1 / parameters.temperature, .greatestFiniteMagnitude)
+    return limitsTopK || parameters.topP < 1
+      ? workspace.drawByRank(unit, sharpness: sharpness)
+      : workspace.drawByID(unit, sharpness: sharpness)
   }
-
-  private func drawFromKept(
-    of workspace: inout SamplerWorkspace, unit: Double, peak: Float
-  ) -> Int {
-    var total = 0.0
-    for index in workspace.kept.indices {
-      let excess = Double(workspace.kept[index].logit) - Double(peak)
-      let weight = exponential(excess * sharpness)
-      workspace.weights[index] = weight
-      total += weight
-    }
-    var sum = 0.0
-    for index in workspace.kept.indices {
-      sum += workspace.weights[index]
-      if sum > unit * total { return Int(workspace.kept[index].id) }
-    }
-    return Int(workspace.kept[0].id)  // not reached: unit is below 1
-  }
-
-  private func drawFromAll(
-    of workspace: inout SamplerWorkspace, unit: Double, peak: Float, minimum: Float
-  ) -> Int {
-    let total = workspace.weigh(tokens, peak: peak, sharpness: sharpness, minimum: minimum)
-    var sum = 0.0
-    var last = 0
-    for range in tokens.ranges {
-      for id in range where workspace.weights[id] > 0 {
-        sum += workspace.weights[id]
-        if sum > unit * total { return id }
-        last = id
-      }
-    }
-    return last  // not reached: unit is below 1
-  }
-
-  /// What the temperature multiplies differences of logits by.
-  private var sharpness: Double { 1 / Double(parameters.temperature) }
 }

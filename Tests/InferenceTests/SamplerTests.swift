@@ -1,5 +1,7 @@
 import Foundation
 import Inference
+import Kernels
+import TestSupport
 import Testing
 import Tokenization
 
@@ -201,15 +203,43 @@ private func logits(of probabilities: [Double]) -> [Float] {
     }
   }
 
-  /// The rules hold for as many candidates as a large vocabulary has, spread or close together.
-  @Test(arguments: [0.001, 0.5, 4, 9]) func aNucleusOfManyAgreesWithAFullSort(
+  /// The rules hold for many candidates, equal, close together or spread.
+  @Test(arguments: [0, 0.001, 4, 40]) func limitsOfManyAgreeWithAFullSort(
     spread: Double
   ) throws {
     var generator = RandomGenerator(seed: 7)
-    let logits = (0..<102_400).map { _ in Float(generator.nextUnit() * spread) }
-    let parameters = SamplingParameters(topP: 0.95, seed: 3)
-    #expect(
-      try draws(parameters, logits, count: 5) == sortedDraws(parameters, logits, count: 5))
+    var logits = (0..<20_000).map { _ in Float(generator.nextUnit() * spread) }
+    for outlier: Float in [0, 9, 3e38] {
+      logits[77] += outlier
+      for limits in [
+        SamplingParameters(topP: 0.95, seed: 3), SamplingParameters(topK: 12_000, seed: 3),
+        SamplingParameters(topK: 4000, topP: 0.5, minP: 0.01, seed: 3),
+      ] {
+        let expected = sortedDraws(limits, logits, count: 3)
+        #expect(try draws(limits, logits, count: 3) == expected, "\(outlier) \(limits)")
+      }
+    }
+  }
+
+  @Test(arguments: KernelVariant.available) func everyVariantDrawsTheSame(
+    _ variant: KernelVariant
+  ) throws {
+    var generator = RandomGenerator(seed: 17)
+    let logits = (0..<3001).map { _ in Float(generator.nextUnit() * 9) }
+    let tokens = SampleableTokens(vocabularySize: logits.count) { $0 % 1000 == 5 }
+    for parameters in [
+      SamplingParameters(temperature: 0.7, seed: 4), SamplingParameters(topK: 99, seed: 4),
+      SamplingParameters(temperature: 1.3, topP: 0.9, repetitionPenalty: 1.2, seed: 4),
+    ] {
+      let (draws, expected) = try [variant, .scalar].map { variant in
+        var workspace = SamplerWorkspace(vocabularySize: logits.count, variant: variant)
+        var sampler = try Sampler(parameters, tokens: tokens)
+        return try (0..<100).map { _ in
+          try sampler.sample(logits.span, workspace: &workspace)
+        }
+      }.pair
+      #expect(draws == expected)
+    }
   }
 
   /// The rules written down directly.
@@ -218,18 +248,21 @@ private func logits(of probabilities: [Double]) -> [Float] {
   ) -> [TokenID] {
     var order = Array(logits.indices)
     let peak = logits.max() ?? 0
-    let weights = logits.map { exponential(Double($0) - Double(peak)) }
+    let weighing = LogitKernels.Weighing(
+      peak: peak, sharpness: 1, minimum: -.greatestFiniteMagnitude)
+    let kernels = LogitKernels(variant: .scalar)
+    let weights = logits.map { kernels.weight(of: [$0].span, weighing) }
     let sorts = (parameters.topK > 0 && parameters.topK < logits.count) || parameters.topP < 1
     if sorts { order.sort { (logits[$1], $0) < (logits[$0], $1) } }
     if parameters.topK > 0 { order = Array(order.prefix(parameters.topK)) }
     if parameters.topP < 1 {
       let total = order.map { weights[$0] }.reduce(0, +)
-      var sum = 0.0
+      var sum: UInt64 = 0
       var length = 0
       for id in order {
         length += 1
         sum += weights[id]
-        if sum >= Double(parameters.topP) * total { break }
+        if Double(sum) >= Double(parameters.topP) * Double(total) { break }
       }
       order = Array(order.prefix(length))
     }
@@ -240,13 +273,35 @@ private func logits(of probabilities: [Double]) -> [Float] {
     let total = order.map { weights[$0] }.reduce(0, +)
     return (0..<count).map { _ in
       let unit = generator.nextUnit()
-      var sum = 0.0
+      var sum: UInt64 = 0
       for id in order {
         sum += weights[id]
-        if sum > unit * total { return TokenID(id) }
+        if Double(sum) > unit * Double(total) { return TokenID(id) }
       }
       return TokenID(order[0])
     }
+  }
+}
+
+extension Array {
+  /// The first two elements.
+  fileprivate var pair: (Element, Element) { (self[0], self[1]) }
+}
+
+@Suite(.serialized, .enabled(if: Allocations.areCounted)) struct SamplerAllocationTests {
+  @Test(arguments: [
+    SamplingParameters.greedy, SamplingParameters(seed: 1), SamplingParameters(topP: 0.95, seed: 1),
+    SamplingParameters(topK: 40, topP: 0.9, minP: 0.01, repetitionPenalty: 1.1, seed: 1),
+  ]) func aDrawAllocatesNothing(parameters: SamplingParameters) throws {
+    var generator = RandomGenerator(seed: 5)
+    let logits = (0..<20_000).map { _ in Float(generator.nextUnit() * 4) }
+    var workspace = SamplerWorkspace(vocabularySize: logits.count)
+    var sampler = try Sampler(
+      parameters, tokens: SampleableTokens(vocabularySize: logits.count), expected: 100)
+    let allocations = try Allocations.count {
+      for _ in 0..<50 { _ = try sampler.sample(logits.span, workspace: &workspace) }
+    }
+    #expect(allocations.own == 0)
   }
 }
 

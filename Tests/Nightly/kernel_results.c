@@ -57,6 +57,29 @@ static void row_results(const ck_kernels *k, size_t n) {
   print("argmax", n, 0, &highest, 8);
 }
 
+static void choice_results(const ck_kernels *k, size_t n) {
+  random_words random = {n + 3};
+  float *x = zeros(4 * n), *y = zeros(4 * n), bounds[2];
+  fill_floats(&random, x, n);
+  for (size_t i = 0; i < n; i++) x[i] *= 9;
+  for (size_t i = 5; i < n; i += 13) x[i] = i % 2 ? __builtin_nanf("") : __builtin_inff();
+  k->copy_logits(x, n, y, bounds, bounds + 1);
+  print("copy_logits", n, 0, y, 4 * n);
+  print("bounds", n, 0, bounds, sizeof bounds);
+  uint64_t first = k->first_at_least(x, n, 5);
+  print("first_at_least", n, 0, &first, 8);
+  for (size_t i = 0; i < n; i++) y[i] = y[i] > 9 ? 9 : y[i];
+  ck_weighing weighing = {9, 1.3f, -8, 8.5f};
+  uint64_t total = k->weigh(&weighing, y, n), *buckets = zeros(8 * CK_BUCKETS);
+  print("weigh", n, 0, &total, 8);
+  k->spread(&weighing, 200, y, n, buckets);
+  print("spread", n, 0, buckets, 8 * CK_BUCKETS);
+  int32_t indices[8] = {0};
+  uint64_t found = k->gather(&weighing, 2, y, n, 7, indices, 8, bounds, bounds + 1);
+  print("gather", n, found, indices, sizeof indices);
+  print("bounds", n, found, bounds, sizeof bounds);
+}
+
 static void rotation_results(const ck_kernels *k, size_t pairs) {
   random_words random = {pairs};
   float *x = zeros(8 * pairs), *y = zeros(8 * pairs), *cosines = zeros(4 * pairs);
@@ -106,6 +129,7 @@ int main(int count, char **arguments) {
   product_results(kernels);
   for (size_t n = 1; n <= 129; n += n < 34 ? 1 : 19) row_results(kernels, n);
   row_results(kernels, 5120);
+  for (size_t n = 1; n <= 3000; n += n < 34 ? 1 : 989) choice_results(kernels, n);
   for (size_t pairs = 1; pairs <= 64; pairs += pairs < 18 ? 1 : 23) rotation_results(kernels, pairs);
   for (size_t n = 1; n <= 160; n += n < 34 ? 1 : 9) encoding_results(kernels, n);
   for (size_t n = 32; n <= 2048; n *= 2) encoding_results(kernels, n);

@@ -97,6 +97,17 @@ typedef struct ck_attention {
   size_t row_stride, head_stride;
 } ck_attention;
 
+// ---------------------------------------------------------------- choosing a token
+
+enum { CK_BUCKETS = 1 << 12, CK_WEIGHT_BITS = 38 };
+
+// The weight of a logit: 2^CK_WEIGHT_BITS · e^((logit − peak) · sharpness), to the nearest; zero
+// outside of minimum ... maximum. No logit is above the peak.
+typedef struct ck_weighing {
+  float peak, sharpness;
+  float minimum, maximum;
+} ck_weighing;
+
 // ---------------------------------------------------------------- the table
 
 // `panels` adjacent panels times `rows` int8 rows. Activations stand block by block, and within a
@@ -147,6 +158,20 @@ typedef struct ck_kernels {
   void (*multiply)(float *x, float scale, size_t columns);
   float (*dot)(const float *a, const float *b, size_t columns);
   size_t (*argmax)(const float *x, size_t columns);
+  // The largest element, −∞ when none is ordered; the first that is at least `limit`, or `columns`.
+  float (*maximum)(const float *x, size_t columns);
+  size_t (*first_at_least)(const float *x, size_t columns, float limit);
+
+  // NaN becomes −∞ and ∞ the largest float; the extremes of what is above −∞ (∞ and −∞ if nothing).
+  void (*copy_logits)(const float *x, size_t count, float *out, float *lowest, float *highest);
+  // The sum of weights.
+  uint64_t (*weigh)(const ck_weighing *weighing, const float *x, size_t count);
+  // Adds each weight to bucket (maximum − logit) · scale, to the nearest; minimum's must exist.
+  void (*spread)(const ck_weighing *weighing, float scale, const float *x, size_t count,
+                 uint64_t *buckets);
+  // How many logits such a bucket has, the first `room` of their indices, and their extremes.
+  size_t (*gather)(const ck_weighing *weighing, float scale, const float *x, size_t count,
+                   size_t bucket, int32_t *indices, size_t room, float *lowest, float *highest);
 
   // Halves to nearest, at most 65504.
   void (*encode_half)(const float *x, size_t columns, uint16_t *halves);
