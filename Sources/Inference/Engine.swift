@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import Synchronization
 import Telemetry
 public import Tokenization
@@ -46,7 +47,7 @@ public final class Engine: Sendable {
       meter: meter)
     let handover = Mutex<EngineLoop<Model>?>(loop)
     let thread = Thread {
-      Thread.current.name = "engine"  // set from outside, the system would not show it
+      ThreadTeam.nameThisThread("engine")
       handover.withLock({ $0.take() })?.run()
       inbox.finish()
     }

@@ -31,6 +31,11 @@ public final class ThreadTeam: Sendable {
     for thread in threads { pthread_join(thread, nil) }
   }
 
+  /// Names the calling thread for the system, in at most 15 bytes, which `Thread.name` may not.
+  public static func nameThisThread(_ name: String) {
+    unsafe name.withCString { unsafe ck_name_thread($0) }
+  }
+
   /// Runs chunks 0 ..< `chunks` and returns when all are done.
   ///
   /// A call while another thread's job is running does its own chunks alone.

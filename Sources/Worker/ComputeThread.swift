@@ -53,10 +53,10 @@ final class ComputeThread: Sendable {
     self.status = status
     self.logger = logger
     let thread = Thread { [self] in
+      ThreadTeam.nameThisThread("compute")
       run()
       ended.signal()
     }
-    thread.name = "compute"
     thread.stackSize = 8 << 20
     thread.start()
   }

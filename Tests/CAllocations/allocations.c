@@ -4,7 +4,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "CAllocations.h"
 
@@ -18,8 +21,10 @@
 #endif
 
 static _Thread_local bool counted, adopts;
+static _Thread_local pid_t family;  // the thread that adopted this one, or itself; 0: not known yet
 static _Thread_local int inside_zeromq;
-static atomic_bool active;
+static atomic_int active;  // the family that is counted, or 0
+static char only_name[16];  // constant while counting; empty for all threads
 static atomic_size_t own_count, zeromq_count;
 
 bool allocations_are_counted(void) {
@@ -30,25 +35,38 @@ bool allocations_are_counted(void) {
 #endif
 }
 
+static pid_t own_family(void) {
+  if (family == 0) family = gettid();
+  return family;
+}
+
 void allocations_count_thread(bool value) { counted = value; }
 
 void allocations_adopt_threads(bool value) { adopts = value; }
 
-void allocations_begin(void) {
+void allocations_begin(const char *thread_name) {
+  snprintf(only_name, sizeof only_name, "%s", thread_name == NULL ? "" : thread_name);
   atomic_store(&own_count, 0);
   atomic_store(&zeromq_count, 0);
-  atomic_store(&active, true);
+  atomic_store(&active, own_family());
 }
 
 void allocations_end(size_t *own, size_t *zeromq) {
-  atomic_store(&active, false);
+  atomic_store(&active, 0);
   *own = atomic_load(&own_count);
   *zeromq = atomic_load(&zeromq_count);
 }
 
 #ifdef COUNTS
+static bool has_name(void) {
+  char name[sizeof only_name];
+  if (only_name[0] == 0) return true;
+  return pthread_getname_np(pthread_self(), name, sizeof name) == 0 && strcmp(name, only_name) == 0;
+}
+
 static void count(void) {
-  if (!counted || !atomic_load_explicit(&active, memory_order_relaxed)) return;
+  if (!counted || atomic_load_explicit(&active, memory_order_acquire) != family) return;
+  if (family == 0 || !has_name()) return;
   atomic_fetch_add(inside_zeromq > 0 ? &zeromq_count : &own_count, 1);
 }
 
@@ -97,12 +115,14 @@ typedef void *thread_body(void *argument);
 typedef struct thread_start {
   thread_body *body;
   void *argument;
+  pid_t family;
 } thread_start;
 
 static void *run_adopted(void *argument) {
   thread_start start = *(thread_start *)argument;
   free(argument);
-  counted = true;
+  counted = adopts = true;
+  family = start.family;
   return start.body(start.argument);
 }
 
@@ -112,7 +132,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, thread_b
   creator *create = (creator *)dlsym(RTLD_NEXT, "pthread_create");
   thread_start *start = adopts && inside_zeromq == 0 ? malloc(sizeof *start) : NULL;
   if (start == NULL) return create(thread, attributes, body, argument);
-  *start = (thread_start){body, argument};
+  *start = (thread_start){body, argument, own_family()};
   return create(thread, attributes, run_adopted, start);
 }
 

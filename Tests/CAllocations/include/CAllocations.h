@@ -14,11 +14,12 @@ bool allocations_are_counted(void);
 // Whether the calling thread is one of those that are counted.
 void allocations_count_thread(bool counted);
 
-// Whether threads that the calling thread starts are counted from then on.
+// Whether threads that the calling thread starts are counted from then on, and those that they start.
 void allocations_adopt_threads(bool adopts);
 
-// Starts counting from zero, and ends it.
-void allocations_begin(void);
+// Starts counting from zero, and ends it: the caller and what it adopted. With a name only threads of
+// that name count.
+void allocations_begin(const char *thread_name);
 void allocations_end(size_t *own, size_t *zeromq);
 
 #endif
