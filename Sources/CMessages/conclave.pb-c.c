@@ -997,7 +997,7 @@ void   conclave__measure__free_unpacked
   assert(message->base.descriptor == &conclave__measure__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor conclave__control_message__field_descriptors[14] =
+static const ProtobufCFieldDescriptor conclave__control_message__field_descriptors[15] =
 {
   {
     "protocol",
@@ -1030,6 +1030,18 @@ static const ProtobufCFieldDescriptor conclave__control_message__field_descripto
     PROTOBUF_C_TYPE_UINT64,
     0,   /* quantifier_offset */
     offsetof(Conclave__ControlMessage, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "frame_checksum",
+    15,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_FIXED64,
+    offsetof(Conclave__ControlMessage, has_frame_checksum),
+    offsetof(Conclave__ControlMessage, frame_checksum),
     NULL,
     NULL,
     0,             /* flags */
@@ -1169,26 +1181,27 @@ static const ProtobufCFieldDescriptor conclave__control_message__field_descripto
   },
 };
 static const unsigned conclave__control_message__field_indices_by_name[] = {
-  6,   /* field[6] = assignment */
-  8,   /* field[8] = chunk_reply */
-  7,   /* field[7] = chunk_request */
-  12,   /* field[12] = drain */
+  7,   /* field[7] = assignment */
+  9,   /* field[9] = chunk_reply */
+  8,   /* field[8] = chunk_request */
+  13,   /* field[13] = drain */
   2,   /* field[2] = epoch */
-  3,   /* field[3] = hello */
+  3,   /* field[3] = frame_checksum */
+  4,   /* field[4] = hello */
   1,   /* field[1] = incarnation */
-  9,   /* field[9] = progress */
-  10,   /* field[10] = progress_ack */
+  10,   /* field[10] = progress */
+  11,   /* field[11] = progress_ack */
   0,   /* field[0] = protocol */
-  11,   /* field[11] = ready */
-  5,   /* field[5] = refusal */
-  13,   /* field[13] = shutdown */
-  4,   /* field[4] = welcome */
+  12,   /* field[12] = ready */
+  6,   /* field[6] = refusal */
+  14,   /* field[14] = shutdown */
+  5,   /* field[5] = welcome */
 };
 static const ProtobufCIntRange conclave__control_message__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 16, 3 },
-  { 0, 14 }
+  { 15, 3 },
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor conclave__control_message__descriptor =
 {
@@ -1198,7 +1211,7 @@ const ProtobufCMessageDescriptor conclave__control_message__descriptor =
   "Conclave__ControlMessage",
   "conclave",
   sizeof(Conclave__ControlMessage),
-  14,
+  15,
   conclave__control_message__field_descriptors,
   conclave__control_message__field_indices_by_name,
   2,  conclave__control_message__number_ranges,
@@ -2103,7 +2116,7 @@ const ProtobufCMessageDescriptor conclave__shutdown__descriptor =
   (ProtobufCMessageInit) conclave__shutdown__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor conclave__data_header__field_descriptors[12] =
+static const ProtobufCFieldDescriptor conclave__data_header__field_descriptors[13] =
 {
   {
     "protocol",
@@ -2160,6 +2173,18 @@ static const ProtobufCFieldDescriptor conclave__data_header__field_descriptors[1
     PROTOBUF_C_TYPE_FIXED64,
     0,   /* quantifier_offset */
     offsetof(Conclave__DataHeader, checksum),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "frame_checksum",
+    15,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_FIXED64,
+    offsetof(Conclave__DataHeader, has_frame_checksum),
+    offsetof(Conclave__DataHeader, frame_checksum),
     NULL,
     NULL,
     0,             /* flags */
@@ -2251,24 +2276,25 @@ static const ProtobufCFieldDescriptor conclave__data_header__field_descriptors[1
   },
 };
 static const unsigned conclave__data_header__field_indices_by_name[] = {
-  5,   /* field[5] = attach */
+  6,   /* field[6] = attach */
   4,   /* field[4] = checksum */
-  6,   /* field[6] = dispatch */
-  9,   /* field[9] = echo */
+  7,   /* field[7] = dispatch */
+  10,   /* field[10] = echo */
   2,   /* field[2] = epoch */
+  5,   /* field[5] = frame_checksum */
   1,   /* field[1] = incarnation */
-  11,   /* field[11] = measure */
+  12,   /* field[12] = measure */
   3,   /* field[3] = model */
-  10,   /* field[10] = ping */
-  8,   /* field[8] = probe */
+  11,   /* field[11] = ping */
+  9,   /* field[9] = probe */
   0,   /* field[0] = protocol */
-  7,   /* field[7] = reply */
+  8,   /* field[8] = reply */
 };
 static const ProtobufCIntRange conclave__data_header__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 16, 5 },
-  { 0, 12 }
+  { 15, 5 },
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor conclave__data_header__descriptor =
 {
@@ -2278,7 +2304,7 @@ const ProtobufCMessageDescriptor conclave__data_header__descriptor =
   "Conclave__DataHeader",
   "conclave",
   sizeof(Conclave__DataHeader),
-  12,
+  13,
   conclave__data_header__field_descriptors,
   conclave__data_header__field_indices_by_name,
   2,  conclave__data_header__number_ranges,

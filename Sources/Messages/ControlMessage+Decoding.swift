@@ -18,6 +18,7 @@ extension MessageCodec {
     guard
       let wire = unsafe arena.unpack(frame, with: conclave__control_message__unpack)?.pointee
     else { throw checks.error("\(frame.byteCount) bytes that are no such message") }
+    unsafe try check(frame, wire.has_frame_checksum == 0 ? nil : wire.frame_checksum, checks)
     guard unsafe wire.protocol == WireLimits.protocolVersion else {
       throw unsafe .protocolVersion(wire.protocol)
     }

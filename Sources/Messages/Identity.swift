@@ -26,12 +26,25 @@ public struct Incarnation: RawRepresentable, Hashable, Sendable, CustomStringCon
 }
 
 /// A version of the placement; grows with each change, 0 before the first.
+///
+/// The term of the coordinator that decided it comes first: whatever a newer coordinator decides is
+/// above whatever an older one does.
 public struct Epoch: RawRepresentable, Hashable, Comparable, Sendable {
   /// The number on the wire.
   public let rawValue: UInt64
 
   /// The epoch with that number.
   public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  /// The first placement of a coordinator's term.
+  package static func first(ofTerm term: UInt64) -> Epoch {
+    Epoch(rawValue: min(term, .max >> placementBits) << placementBits | 1)
+  }
+
+  /// The term of the coordinator.
+  package var term: UInt64 { rawValue >> Self.placementBits }
+
+  private static let placementBits: UInt64 = 24
 
   /// Whether `left` is older than `right`.
   public static func < (left: Epoch, right: Epoch) -> Bool { left.rawValue < right.rawValue }

@@ -167,9 +167,15 @@ struct  Conclave__ControlMessage
    */
   uint64_t incarnation;
   /*
-   * The coordinator's placement epoch as the sender knows it; 0 before a Welcome.
+   * The coordinator's placement epoch as the sender knows it: its term in the upper 40 bits, then the
+   * number of the placement. In a Hello the highest that this worker has followed, 0 if none.
    */
   uint64_t epoch;
+  /*
+   * XXH64 (seed 0) of all bytes of this frame before this field, which stands last: nine bytes.
+   */
+  protobuf_c_boolean has_frame_checksum;
+  uint64_t frame_checksum;
   Conclave__ControlMessage__BodyCase body_case;
   union {
     Conclave__Hello *hello;
@@ -187,7 +193,7 @@ struct  Conclave__ControlMessage
 };
 #define CONCLAVE__CONTROL_MESSAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&conclave__control_message__descriptor) \
-    , 0, 0, 0, CONCLAVE__CONTROL_MESSAGE__BODY__NOT_SET, {0} }
+    , 0, 0, 0, 0, 0, CONCLAVE__CONTROL_MESSAGE__BODY__NOT_SET, {0} }
 
 
 /*
@@ -540,6 +546,11 @@ struct  Conclave__DataHeader
    * XXH64 of the payload frame, seeded with the XXH64 (seed 0) of the index frame.
    */
   uint64_t checksum;
+  /*
+   * XXH64 (seed 0) of all bytes of this frame before this field, which stands last: nine bytes.
+   */
+  protobuf_c_boolean has_frame_checksum;
+  uint64_t frame_checksum;
   Conclave__DataHeader__BodyCase body_case;
   union {
     Conclave__Attach *attach;
@@ -553,7 +564,7 @@ struct  Conclave__DataHeader
 };
 #define CONCLAVE__DATA_HEADER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&conclave__data_header__descriptor) \
-    , 0, 0, 0, 0, 0, CONCLAVE__DATA_HEADER__BODY__NOT_SET, {0} }
+    , 0, 0, 0, 0, 0, 0, 0, CONCLAVE__DATA_HEADER__BODY__NOT_SET, {0} }
 
 
 /*
