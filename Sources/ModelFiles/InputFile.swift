@@ -8,7 +8,9 @@
 
 /// A regular file that is read at given places and never mapped, safe to use from any thread.
 ///
-/// A file on a failing disk or one that someone truncates is an error here, not a signal.
+/// A file on a failing disk or one that someone truncates is an error here, not a signal. So is one
+/// that someone writes to after it was opened, since bytes of two versions would be mixed, and one
+/// whose bytes are not those of the manifest beside it.
 public final class InputFile: Sendable {
   /// The path, for messages.
   public let path: String
@@ -16,9 +18,15 @@ public final class InputFile: Sendable {
   public let byteCount: Int
 
   private let descriptor: Int32
+  private let changedAt: FileTime
+  private let verifier: ChunkVerifier?
 
-  /// Opens a regular file.
-  public init(path: String) throws(ModelFileError) {
+  /// Opens a regular file, and reads its manifest, if there is one.
+  public convenience init(path: String) throws(ModelFileError) {
+    try self.init(path: path, isVerified: true)
+  }
+
+  init(path: String, isVerified: Bool) throws(ModelFileError) {
     descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw Self.openError(path, errno) }
     var status = stat()
@@ -33,7 +41,15 @@ public final class InputFile: Sendable {
     }
     self.path = path
     byteCount = Int(status.st_size)
+    changedAt = FileTime(status)
+    let plain = isVerified ? try InputFile(path: path, isVerified: false) : nil
+    verifier = try plain.flatMap { (file) throws(ModelFileError) in
+      try FileManifest.read(beside: file)
+    }.map(ChunkVerifier.init)
   }
+
+  /// Whether its bytes are compared with a manifest.
+  var isVerified: Bool { verifier != nil }
 
   /// Whether anything is at that path.
   static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
@@ -47,7 +63,29 @@ public final class InputFile: Sendable {
   deinit { close(descriptor) }
 
   /// Fills `target` with the bytes that start at `offset`.
+  ///
+  /// - Throws: `ModelFileError` when they cannot be read, are not those of the manifest, or when the
+  ///   file was written to since it was opened; then `target` holds anything.
   public func read(at offset: Int, into target: inout MutableRawSpan) throws(ModelFileError) {
+    let range = offset..<offset + target.byteCount
+    try verifier?.verify(range, of: path) { (place) throws(ModelFileError) in
+      var chunk = [UInt8](repeating: 0, count: place.count)
+      var span = chunk.mutableSpan
+      var bytes = unsafe span.mutableBytes
+      try readPlain(at: place.lowerBound, into: &bytes)
+      return chunk
+    }
+    try readPlain(at: offset, into: &target)
+    // Whoever writes changes the time before the bytes, so that this finds what was just read, too.
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, FileTime(status) == changedAt else {
+      throw ModelFileError(
+        file: path, "somebody wrote to the file while it was in use",
+        remedy: "put new versions of a model beside the old one, and start again")
+    }
+  }
+
+  private func readPlain(at offset: Int, into target: inout MutableRawSpan) throws(ModelFileError) {
     var done = 0
     let wanted = target.byteCount
     while done < wanted {
@@ -103,4 +141,20 @@ public final class InputFile: Sendable {
   }
 
   private static func message(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+}
+
+/// When a file was last written to, and how long it was then.
+private struct FileTime: Equatable {
+  let seconds, nanoseconds, byteCount: Int
+
+  init(_ status: stat) {
+    #if canImport(Darwin)
+      let time = status.st_mtimespec
+    #else
+      let time = status.st_mtim
+    #endif
+    seconds = Int(time.tv_sec)
+    nanoseconds = Int(time.tv_nsec)
+    byteCount = Int(status.st_size)
+  }
 }

@@ -72,6 +72,9 @@ public struct ModelArchive: Sendable {
   /// Bytes of all files together.
   public var fileByteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
 
+  /// Whether every byte that is used is compared with a manifest first.
+  public var isVerified: Bool { files.allSatisfy(\.isVerified) }
+
   /// The files' paths, in the order of their part numbers.
   public var filePaths: [String] { files.map(\.path) }
 

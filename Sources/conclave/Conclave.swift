@@ -21,7 +21,9 @@ struct Conclave: AsyncParsableCommand {
         ]),
       CommandGroup(
         name: "Look inside:",
-        subcommands: [Inspect.self, Tokenize.self, Logits.self, Perplexity.self]),
+        subcommands: [
+          Inspect.self, Manifest.self, Tokenize.self, Logits.self, Perplexity.self,
+        ]),
       CommandGroup(
         name: "Plan:", subcommands: [Plan.self, Simulate.self, Synthesize.self]),
       CommandGroup(

@@ -11,6 +11,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case safetensors
   /// `model.safetensors.index.json`.
   case shardIndex = "shard-index"
+  /// `FILE.manifest`.
+  case fileManifest = "file-manifest"
   /// `config.json`.
   case modelConfiguration = "model-configuration"
   /// `tokenizer.json`, and a text through it.
@@ -41,6 +43,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .gguf: ModelFileTargets.gguf(bytes)
     case .safetensors: ModelFileTargets.shard.run(bytes)
     case .shardIndex: ModelFileTargets.index.run(bytes)
+    case .fileManifest: ModelFileTargets.manifest(bytes)
     case .modelConfiguration: ModelFileTargets.configuration.run(bytes)
     case .tokenizer: ModelFileTargets.tokenizer.run(bytes)
     case .controlMessage: WireTargets.control(bytes)

@@ -23,6 +23,11 @@ enum ModelFileTargets {
     open(path.path)
   }
 
+  static func manifest(_ bytes: [UInt8]) {
+    guard let manifest = FileManifest(bytes: bytes) else { return }
+    mustHold(manifest.bytes == bytes, "a manifest has two forms")
+  }
+
   static let shard = FolderTarget(in: folder, name: "model.safetensors")
   static let index = FolderTarget(in: folder, name: "model.safetensors.index.json")
   static let configuration = FolderTarget(in: folder, name: "config.json")
