@@ -115,14 +115,21 @@ public struct Multipart: ~Copyable, @unchecked Sendable {  // `frames` is never 
     return unsafe PublicKey(userID: text)
   }
 
+  /// The kernel's name of the connection that the first frame came by.
+  var sourceDescriptor: Int32? {
+    guard frameCount > 0 else { return nil }
+    let descriptor = unsafe zmq_msg_get(frames, ZMQ_SRCFD)
+    return descriptor >= 0 ? descriptor : nil
+  }
+
   /// Ends the connection that the first frame came by.
   ///
   /// The library cannot end one of a router's connections, so this shuts the kernel's down. The
   /// descriptor may have a new owner by now: it has to be a connection to the same address.
   func cutConnection() {
     guard frameCount > 0, let address = unsafe zmq_msg_gets(frames, "Peer-Address") else { return }
-    let descriptor = unsafe zmq_msg_get(frames, ZMQ_SRCFD)
-    guard descriptor >= 0, unsafe PeerAddress.text(of: descriptor) == String(cString: address)
+    guard let descriptor = sourceDescriptor,
+      unsafe PeerAddress.text(of: descriptor) == String(cString: address)
     else { return }
     shutdown(descriptor, Int32(SHUT_RDWR))
   }

@@ -7,6 +7,8 @@ public final class RouterSocket: @unchecked Sendable {  // see above
   private let socket: Socket
   private let allowList: AllowList?
   private var peer = Multipart()
+  /// Who has to look after the connections from time to time.
+  public let watch: ConnectionWatch
   /// Messages dropped because no peer of ours sends such: foreign routing ids, too many frames.
   public private(set) var foreignMessageCount = 0
   /// Messages dropped because their sender's key is not let in any more.
@@ -20,6 +22,9 @@ public final class RouterSocket: @unchecked Sendable {  // see above
     allowList = options.security.allowList
     try socket.set(ZMQ_ROUTER_MANDATORY, Int32(1))
     try socket.bind()
+    let port = socket.name.split(separator: ":").last.flatMap { Int($0) }
+    let limit = 4 * options.maxFrameByteCount + (16 << 20)
+    watch = ConnectionWatch(port: port ?? 0, limit: Int(limit))
   }
 
   /// The endpoint with the port that was chosen.
@@ -43,6 +48,7 @@ public final class RouterSocket: @unchecked Sendable {  // see above
     try socket.setReceiveTimeout(timeout)
     guard try peer.receiveFirst(from: socket) else { return nil }
     let sender = RoutingID(peer.frame(0), key: allowList == nil ? nil : peer.senderKey)
+    if let descriptor = peer.sourceDescriptor { watch.received(on: descriptor) }
     guard peer.moreFollows else { return dropForeign() }
     do throws(TransportError) {
       try message.receive(from: socket)
