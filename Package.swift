@@ -140,6 +140,13 @@ let package = Package(
         "Serving", "Tokenization", "Transport",
       ],
       path: "Tests/FuzzTargets", swiftSettings: swift),
+    .executableTarget(
+      name: "Storm",
+      dependencies: [
+        "Coordinator", "DeepSeek", "Experts", "Inference", "Kernels", "LinkEmulation", "Messages",
+        "ModelFiles", "Placement", "Telemetry", "Tokenization", "Transport", "Worker", log,
+      ],
+      path: "Tests/Storm", swiftSettings: swift),
     .testTarget(
       name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: swift),
     tests("Kernels", ["Tensors"]),

@@ -12,6 +12,10 @@ final class CallSlot {
   var outbox = Multipart()
   /// What the last worker that could not compute said.
   var failure: ClusterError?
+  /// Since when nobody else can be asked instead.
+  var failedSince: Duration?
+  /// When to ask those again.
+  var nextTry = Duration.zero
   private let sums: PartialSums
   // What was dispatched, so that it can be sent again when the batch has changed.
   private var rows = ByteBuffer(byteCount: 0)
@@ -28,6 +32,7 @@ final class CallSlot {
   /// Starts a call: keeps the batch and cuts it into one share per link, by its index.
   func begin(_ call: Call, _ batch: borrowing RoutedBatch, assignment: [Int], links: Int) {
     failure = nil
+    failedSince = nil
     sums.begin(batch)
     keep(batch)
     split.split(batch, assignment: assignment, shareCount: links)

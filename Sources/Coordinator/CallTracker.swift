@@ -19,13 +19,26 @@ package struct CallTracker {
     package let groups: GroupSet
     /// Partial sums, in the order of the share.
     package let partialCount: Int
+    /// The dispatch's `enqueuedAt`, which its reply repeats: unlike an attempt it is not easily
+    /// another one's.
+    package let enqueuedAt: UInt64
     package let sentAt: Duration
     /// When a reply would be unusually late.
     package let lateAt: Duration
+    /// When the worker is lost if it has not answered; nil: after the limit of all calls.
+    package let lostAt: Duration?
     /// Whether it may still be answered.
     package fileprivate(set) var isOpen = true
     /// Groups that somebody else was asked for because this one is late.
     fileprivate var hedged = GroupSet()
+
+    /// When the worker is lost, when no call may take longer than `most`.
+    fileprivate func lossTime(_ most: Duration) -> Duration {
+      min(lostAt ?? sentAt + most, sentAt + most)
+    }
+
+    /// When it has waited for so long that somebody else is asked even if that is one call too many.
+    fileprivate var urgentAt: Duration { sentAt + max((lateAt - sentAt) * 2, .milliseconds(150)) }
   }
 
   /// What to do with a reply.
@@ -50,8 +63,9 @@ package struct CallTracker {
     case lose(Int)
   }
 
-  /// Losses of workers over one group after which the call itself is suspected.
-  private static let lossLimit = 4
+  /// Deaths of workers over one group after which the call itself is suspected: many faults at a time
+  /// are more likely than one call that kills all.
+  private static let deathLimit = 6
   /// The largest number of attempts on the wire.
   private static let attemptLimit: UInt32 = 1_000
 
@@ -60,7 +74,7 @@ package struct CallTracker {
   /// Groups that nobody has answered.
   package private(set) var missing = GroupSet()
   private var attempt: UInt32 = 1
-  private var losses: [Int]  // per group
+  private var deaths: [Int]  // per group
   private var refusers: [Int] = []  // workers that could not compute their share
   private let width: Int
   private var format: RowFormat
@@ -68,7 +82,7 @@ package struct CallTracker {
   /// No call yet, for a model of that hidden size and number of groups.
   package init(width: Int, groupCount: Int) {
     self.width = width
-    losses = Array(repeating: 0, count: groupCount)
+    deaths = Array(repeating: 0, count: groupCount)
     call = Call(step: 0, number: 0, layer: 0, attempt: 1)
     format = .float32
   }
@@ -81,18 +95,19 @@ package struct CallTracker {
     attempt = call.attempt
     sendings.removeAll(keepingCapacity: true)
     refusers.removeAll(keepingCapacity: true)
-    for group in losses.indices { losses[group] = 0 }
+    for group in deaths.indices { deaths[group] = 0 }
   }
 
   /// A worker was sent a share, as attempt `nextAttempt`.
   package mutating func sent(
     _ share: Int, _ groups: GroupSet, partialCount: Int, to worker: Int, attempt: UInt32,
-    at time: Duration, lateAt: Duration
+    enqueuedAt: UInt64 = 0, at time: Duration, lateAt: Duration, lostAt: Duration? = nil
   ) {
     sendings.append(
       Sending(
         worker: worker, share: share, attempt: attempt, groups: groups,
-        partialCount: partialCount, sentAt: time, lateAt: lateAt))
+        partialCount: partialCount, enqueuedAt: enqueuedAt, sentAt: time, lateAt: lateAt,
+        lostAt: lostAt))
   }
 
   /// Counts a sending that is not the call's first to anyone.
@@ -128,7 +143,7 @@ package struct CallTracker {
 
   /// Whether the call cannot go on: workers that meet it keep dying, or its attempts are used up.
   package var isHopeless: Bool {
-    attempt >= Self.attemptLimit || losses.contains { $0 >= Self.lossLimit }
+    attempt >= Self.attemptLimit || deaths.contains { $0 >= Self.deathLimit }
   }
 }
 
@@ -144,6 +159,7 @@ extension CallTracker {
       reply.call.layer == call.layer,
       let index = sendings.firstIndex(where: {
         $0.worker == worker && $0.attempt == reply.call.attempt && $0.isOpen
+          && $0.enqueuedAt == reply.enqueuedAt
       })
     else { return .stale }
     if let error = reply.error { return .failed(error) }
@@ -176,12 +192,21 @@ extension CallTracker {
     refusers.append(worker)
   }
 
+  /// Those who could not compute may be asked again.
+  package mutating func forgiveRefusals() { refusers.removeAll(keepingCapacity: true) }
+
   /// That worker is gone: what it owes is to be asked of others.
-  package mutating func lose(_ worker: Int) {
+  ///
+  /// - Parameters:
+  ///   - worker: Its link.
+  ///   - died: Whether the call may have killed it; what it sent, or others decided, says nothing about
+  ///     the call.
+  package mutating func lose(_ worker: Int, died: Bool = true) {
     for index in sendings.indices where sendings[index].worker == worker && sendings[index].isOpen {
       sendings[index].isOpen = false
-      for group in losses.indices where sendings[index].groups.contains(GroupIndex(group)) {
-        losses[group] += 1
+      for group in deaths.indices
+      where died && sendings[index].groups.contains(GroupIndex(group)) {
+        deaths[group] += 1
       }
     }
   }
@@ -195,19 +220,23 @@ extension CallTracker {
   /// - Parameters:
   ///   - time: Now.
   ///   - routes: Who holds which group.
-  ///   - limit: Time after which a worker that has not answered is lost.
+  ///   - limit: Time after which a worker that has not answered is lost in any case.
   ///   - mayHedge: Whether another call may be sent for lateness alone.
+  ///   - mayBorrow: Whether one may be sent for great lateness.
   /// - Returns: The most urgent thing; nil when there is nothing to do.
   package func nextAction(
-    at time: Duration, _ routes: RouteTable, limit: Duration, mayHedge: Bool
+    at time: Duration, _ routes: RouteTable, limit: Duration, mayHedge: Bool,
+    mayBorrow: Bool = false
   ) -> Action? {
     if let (groups, worker) = firstWorker(for: uncovered, routes, asksSuspects: true) {
       return .send(groups, to: worker)
     }
     for sending in sendings where sending.isOpen && time >= sending.lateAt {
       guard !sending.groups.isDisjoint(with: missing) else { continue }
-      if time - sending.sentAt > limit { return .lose(sending.worker) }
-      guard mayHedge else { continue }
+      if time > sending.lossTime(limit) {
+        return .lose(sending.worker)
+      }
+      guard mayHedge || mayBorrow && time >= sending.urgentAt else { continue }
       var groups = sending.groups
       groups.subtract(sending.hedged)
       if let (groups, worker) = firstWorker(
@@ -227,7 +256,7 @@ extension CallTracker {
     let layer = LayerIndex(call.layer)
     var found = GroupSet()
     var worker: Int?
-    for group in losses.indices.lazy.map({ GroupIndex($0) })
+    for group in deaths.indices.lazy.map({ GroupIndex($0) })
     where groups.contains(group) && missing.contains(group) {
       let best = routes.holder(of: layer, group, asksSuspects: asksSuspects) {
         $0 != late && !refusers.contains($0) && !(late != nil && isAsked($0, for: group))

@@ -18,6 +18,8 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
   case workerFailed(layer: LayerIndex, worker: String, reason: String)
   /// A batch does not fit what the workers were told.
   case batch(String)
+  /// Workers have followed a newer coordinator.
+  case fenced
   /// A worker's link could not be measured.
   case probe(worker: String, reason: String)
   /// A process of ours on this machine could not be started or ended early.
@@ -30,6 +32,8 @@ public enum ClusterError: Error, Equatable, Sendable, CustomStringConvertible {
     case .tooFewWorkers(let joined, let expected, let limit):
       "\(joined) of \(expected) workers joined within \(limit); start the others with "
         + "conclave worker --join, or lower --expect"
+    case .fenced:
+      "a newer coordinator has taken over the workers; this one ends"
     case .probe(let worker, let reason):
       "the link to \(worker) cannot be measured: \(reason); check that worker's log"
     case .lostWhileLoading(let worker, let reason):

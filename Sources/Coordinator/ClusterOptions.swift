@@ -36,6 +36,8 @@ public struct ClusterOptions: Sendable {
   public var workersEndWithIt = false
   /// How long the engine's thread polls for replies before it sleeps.
   public var polling: Duration = .zero
+  /// Called once when a newer coordinator has taken over the workers: this process is to end.
+  public var onFenced: (@Sendable () -> Void)?
   /// Where lines for people go.
   public var logger: Logger
 

@@ -16,6 +16,8 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   private let source: (any ExpertSource)?
   private let health: ClusterHealth
   private let allowList: AllowList?
+  private let watches: [ConnectionWatch]
+  private var onFenced: (@Sendable () -> Void)?
   private let logger: Logger
   private(set) var membership: Membership
   private var peers: [Incarnation: RoutingID] = [:]
@@ -23,15 +25,19 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   private var scratch: [UInt8] = []
   private var nextKeyCheck = Duration.zero
   private var nextRetuning: Duration?
+  private var nextPing = Duration.zero
 
   init(
     _ router: RouterSocket, rules: Membership.Rules, source: (any ExpertSource)?,
-    health: ClusterHealth, allowList: AllowList?, logger: Logger
+    health: ClusterHealth, allowList: AllowList?, watches: [ConnectionWatch],
+    onFenced: (@Sendable () -> Void)?, logger: Logger
   ) {
     self.router = router
     self.source = source
     self.health = health
     self.allowList = allowList
+    self.watches = watches
+    self.onFenced = onFenced
     self.logger = logger
     membership = Membership(rules)
   }
@@ -49,8 +55,29 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
     for worker in health.takeDrains() { perform(membership.drain(worker)) }
     dismissRevoked(at: now)
     retune(at: now)
+    ping(at: now)
     perform(membership.tick(at: now))
     health.update(membership) { peers[$0]?.key }
+    if membership.phase == .failed(.fenced), let onFenced {
+      self.onFenced = nil
+      health.end()
+      onFenced()
+    }
+  }
+
+  /// Finds workers whose connection has ended: those that nobody asks for anything would otherwise be
+  /// found by their silence only, and others may wait for what they shall load.
+  private func ping(at now: Duration) {
+    guard now >= nextPing else { return }
+    nextPing = now + .milliseconds(100)
+    for watch in watches { watch.check() }
+    for member in membership.members where member.lostReason == nil {
+      let counter = member.progress?.counter ?? 0
+      let isConnected = send(.progressAck(counter: counter), to: member.incarnation)
+      perform(membership.note(member.incarnation, isConnected: isConnected, at: now))
+    }
+    let known = Set(membership.members.lazy.filter { $0.lostReason == nil }.map(\.incarnation))
+    peers = peers.filter { known.contains($0.key) }
   }
 
   /// Whether a worker belongs to the cluster, and `peer` has proved the same key.
@@ -139,6 +166,9 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   // MARK: - Out
 
   private func perform(_ actions: [Membership.Action]) {
+    guard !actions.isEmpty else { return }
+    // Calls take the new way before a worker hears that it shall let go of something.
+    health.update(membership) { peers[$0]?.key }
     for action in actions {
       switch action {
       case .send(let body, let incarnation): send(body, to: incarnation)
@@ -147,21 +177,28 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
     }
   }
 
-  private func send(_ body: ControlMessage.Body, to incarnation: Incarnation) {
-    guard let peer = peers[incarnation] else { return }
-    send(body, incarnation, peer)
+  /// False when the connection is gone.
+  @discardableResult
+  private func send(_ body: ControlMessage.Body, to incarnation: Incarnation) -> Bool {
+    guard let peer = peers[incarnation] else { return false }
+    return send(body, incarnation, peer)
   }
 
-  private func send(_ body: ControlMessage.Body, _ incarnation: Incarnation, _ peer: RoutingID) {
+  @discardableResult
+  private func send(
+    _ body: ControlMessage.Body, _ incarnation: Incarnation, _ peer: RoutingID
+  ) -> Bool {
     message.removeAll()
     do {
       try append(body, incarnation)
       try message.append(byteCount: 0)
       try router.send(&message, to: peer)
     } catch {
-      // A peer that is gone falls silent, and `tick` finds that.
+      // A peer that stays away is found by `ping`.
       logger.debug("Could not send to \(peer): \(error)")
+      return (error as? TransportError)?.kind != .peerGone
     }
+    return true
   }
 
   private func append(_ body: ControlMessage.Body, _ incarnation: Incarnation) throws {
@@ -178,12 +215,14 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
       isKnown(incarnation, withKeyOf: sender)
     else {
       let text = "layer \(request.unit.layer), group \(request.unit.group) was not assigned"
-      return send(.refusal(Refusal(.load, text)), incarnation, sender)
+      send(.refusal(Refusal(.load, text)), incarnation, sender)
+      return
     }
     let limit = geometry.byteCount(request.unit.layer, request.unit.group)
     guard request.offset <= limit, request.count <= limit - request.offset else {
       let text = "bytes beyond the end of layer \(request.unit.layer)'s experts were asked for"
-      return send(.refusal(Refusal(.load, text)), incarnation, sender)
+      send(.refusal(Refusal(.load, text)), incarnation, sender)
+      return
     }
     do {
       try reply(to: request, from: source, incarnation, sender)

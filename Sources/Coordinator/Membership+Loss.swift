@@ -1,5 +1,5 @@
 import Experts
-import Messages
+package import Messages
 package import Placement
 
 extension Membership {
@@ -11,12 +11,45 @@ extension Membership {
     return lose(index, reason: refusal.text, at: time) + rebalance()
   }
 
+  /// A worker's connection is there, or is gone; one that does not come back soon is lost.
+  package mutating func note(
+    _ incarnation: Incarnation, isConnected: Bool, at time: Duration
+  ) -> [Action] {
+    // While a cluster starts, nobody waits for an answer, and nothing can take a worker's place.
+    guard phase == .serving, !isConnected,
+      let index = members.firstIndex(where: {
+        $0.incarnation == incarnation && $0.lostReason == nil
+      })
+    else {
+      if isConnected, let index = members.firstIndex(where: { $0.incarnation == incarnation }) {
+        members[index].goneSince = nil
+      }
+      return []
+    }
+    let since = members[index].goneSince ?? time
+    members[index].goneSince = since
+    guard time - since >= Self.reconnectionTime else { return [] }
+    return lose(index, reason: "its connection ended", at: time) + rebalance()
+  }
+
+  /// How long a connection may take to be made anew.
+  private static let reconnectionTime: Duration = .milliseconds(300)
+
+  /// Whether a worker has been silent too long: a few reports when calls wait for what it may load.
+  private func isSilent(_ silence: Duration) -> Bool {
+    guard silence > min(rules.silenceLimit, rules.progressInterval * 3) else { return false }
+    return silence > rules.silenceLimit || phase == .serving && !isWhole
+  }
+
   /// Finds workers that have been silent too long.
   package mutating func tick(at time: Duration) -> [Action] {
     var actions: [Action] = []
+    // Who did not listen itself, because it was held up, cannot say that others were silent.
+    if let lastTick, time - lastTick > rules.progressInterval * 3 { listeningSince = time }
+    lastTick = time
     for index in members.indices.reversed() where members[index].lostReason == nil {
-      let silence = time - members[index].lastHeard
-      guard silence > rules.silenceLimit else { continue }
+      let silence = time - max(members[index].lastHeard, listeningSince)
+      guard isSilent(silence) else { continue }
       actions += lose(
         index, reason: "it has been silent for \(silence.wholeMilliseconds) ms", at: time)
     }

@@ -7,7 +7,7 @@ package import Placement
 extension Membership {
   /// Everyone is here: decides who holds what.
   mutating func assign() -> [Action] {
-    epoch = Epoch(rawValue: 1)
+    epoch = firstEpoch
     phase = .loading
     guard let geometry = rules.geometry else { return startIdle() }
     do throws(PlacementError) {
@@ -72,6 +72,29 @@ extension Membership {
     let origin: Assignment.Origin = hasFile ? .ownFile : .transfer
     return .send(
       .assignment(Assignment(origin: origin, units: member.units)), to: member.incarnation)
+  }
+
+  /// Makes up for messages that a broken connection took along: an assignment that did not arrive is
+  /// sent again, and who reports that it has loaded everything need not have said so.
+  mutating func makeUp(
+    _ index: Int, _ progress: Progress, of epoch: Epoch, at time: Duration
+  ) -> [Action] {
+    guard members[index].assignedEpoch.rawValue > 0 else { return [] }
+    guard epoch < members[index].assignedEpoch else {
+      members[index].outdatedSince = nil
+      let count = members[index].units.count
+      guard progress.state == .serving, progress.loadedGroups == count,
+        progress.assignedGroups == count
+      else { return [] }
+      return handle(
+        Ready(residentBytes: progress.residentBytes, loadedGroups: count), index, of: epoch)
+        + settle(at: time)
+    }
+    let since = members[index].outdatedSince ?? time
+    members[index].outdatedSince = since
+    guard time - since >= .seconds(1) else { return [] }
+    members[index].outdatedSince = time
+    return [sendAssignment(index)]
   }
 
   mutating func handle(_ ready: Ready, _ index: Int, of epoch: Epoch) -> [Action] {

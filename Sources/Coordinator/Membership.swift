@@ -18,6 +18,8 @@ package struct Membership {
     package var silenceLimit: Duration
     /// Workers that shall hold each group.
     package var replicas: Int
+    /// Larger than that of earlier coordinators, if clocks are right; workers correct it.
+    package var term: UInt64 = 0
     /// Recorded tokens for which groups are placed; nil: all experts count alike.
     package var routingTrace: RoutingTrace?
     /// How often groups may be placed anew for recent tokens; nil: never.
@@ -59,6 +61,10 @@ package struct Membership {
     package let incarnation: Incarnation
     package let hello: Hello
     package internal(set) var lastHeard: Duration
+    /// Since when it reports an older placement than it was assigned; nil while it does not.
+    var outdatedSince: Duration?
+    /// Since when its connection is gone; nil while it is there.
+    var goneSince: Duration?
     /// What it shall hold, ascending.
     package internal(set) var units: [PlacementUnit] = []
     /// What it has said that it holds.
@@ -91,11 +97,21 @@ package struct Membership {
   /// Grows whenever `roster` changes.
   package internal(set) var rosterVersion: UInt64 = 0
   private var joinedCount: UInt32 = 0
+  var lastTick: Duration?
+  var listeningSince = Duration.zero
   var history = MemberHistory()
   /// A change of places under way.
   package internal(set) var retuning: Retuning?
 
-  package init(_ rules: Rules) { self.rules = rules }
+  private var term: UInt64
+
+  package init(_ rules: Rules) {
+    self.rules = rules
+    term = rules.term
+  }
+
+  /// The epoch of the first placement.
+  var firstEpoch: Epoch { .first(ofTerm: term) }
 
   /// The member of that incarnation, unless it is lost.
   package func member(_ incarnation: Incarnation) -> Member? {
@@ -105,6 +121,8 @@ package struct Membership {
   // MARK: - Messages
 
   /// Takes in a message of a worker, which knows the placement of `epoch`; nil is the newest.
+  ///
+  /// A hello comes with the highest epoch that the worker has followed under any coordinator.
   package mutating func handle(
     _ body: ControlMessage.Body, from incarnation: Incarnation, of epoch: Epoch? = nil,
     at time: Duration
@@ -116,6 +134,10 @@ package struct Membership {
         let text = "this coordinator does not know that worker; it joins again"
         return [.send(.refusal(Refusal(.unknown, text)), to: incarnation)]
       }
+      if let epoch, epoch.rawValue > 0 {
+        guard phase == .gathering || epoch.term <= term else { return fence(incarnation) }
+        if phase == .gathering, epoch.term >= term { term = epoch.term + 1 }
+      }
       return join(hello, incarnation, at: time)
     }
     members[index].lastHeard = time
@@ -123,9 +145,10 @@ package struct Membership {
     case .hello: return [.send(.welcome(welcome(members[index])), to: incarnation)]
     case .progress(let progress):
       members[index].progress = progress
+      let repaired = makeUp(index, progress, of: epoch ?? self.epoch, at: time)
       let isLeaving = progress.state == .draining && members[index].isAvailable
       return [.send(.progressAck(counter: progress.counter), to: incarnation)]
-        + (isLeaving ? drain(index) : [])
+        + repaired + (isLeaving ? drain(index) : [])
     case .ready(let ready):
       return handle(ready, index, of: epoch ?? self.epoch) + settle(at: time)
     case .refusal(let refusal): return handle(refusal, index, at: time)
@@ -153,6 +176,13 @@ package struct Membership {
     let count = "\(members.count) of \(rules.expectedWorkers)"
     return [welcomed, .note("\(member.label) joined, \(count)")]
       + (members.count == rules.expectedWorkers ? assign() : [])
+  }
+
+  /// A worker has followed a newer coordinator: this one is not to decide anything any more.
+  private mutating func fence(_ incarnation: Incarnation) -> [Action] {
+    phase = .failed(.fenced)
+    let refusal = Refusal(.full, ClusterError.fenced.description)
+    return [.send(.refusal(refusal), to: incarnation), .note(ClusterError.fenced.description)]
   }
 
   private func refusal(of hello: Hello, at time: Duration) -> Refusal? {

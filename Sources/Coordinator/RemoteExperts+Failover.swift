@@ -13,17 +13,17 @@ extension RemoteExperts {
     guard routes.states[worker] != .lost else { return }
     let link = links[worker]
     lastLoss = "\(link.label) is gone: \(reason)"
-    forget(worker)
+    forget(worker, died: pause == nil)
     attached[link.incarnation] = nil
     health.report(ClusterHealth.Loss(worker: link.id, reason: reason, suspension: pause))
   }
 
-  private func forget(_ worker: Int) {
+  private func forget(_ worker: Int, died: Bool = false) {
     routes.set(worker, .lost)
     suspectUntil[worker] = nil
     links[worker].retire()
     checks.lose(worker)
-    for slot in slots where slot.tracker.isLive { slot.tracker.lose(worker) }
+    for slot in slots where slot.tracker.isLive { slot.tracker.lose(worker, died: died) }
     isDisturbed = true
   }
 
@@ -38,7 +38,8 @@ extension RemoteExperts {
   func act(on slot: CallSlot) throws {
     isDisturbed = false
     while let action = slot.tracker.nextAction(
-      at: MonotonicTime.now, routes, limit: combineTimeout, mayHedge: budget.allowsOne)
+      at: MonotonicTime.now, routes, limit: combineTimeout, mayHedge: budget.allowsOne,
+      mayBorrow: budget.lendsOne)
     {
       switch action {
       case .send(let groups, let worker): try resend(slot, groups, to: worker)
@@ -47,19 +48,45 @@ extension RemoteExperts {
         slot.tracker.hedged(groups, late: late)
         budget.spend()
         try resend(slot, groups, to: worker)
-      case .lose(let worker): lose(worker, "it has not answered within \(combineTimeout)")
+      case .lose(let worker): lose(worker, missingReply(of: worker, in: slot))
       }
       if slot.tracker.isHopeless {
         throw ClusterError.hopeless(layer: LayerIndex(slot.tracker.call.layer), reason: lastLoss)
       }
     }
     if let failure = slot.failure, !slot.tracker.uncovered.isEmpty, gapSince == nil {
-      throw failure
+      try forgive(failure, slot)
     }
     // Other calls on their way have lost the same worker; they act when they are combined.
     isDisturbed = slots.contains {
       $0 !== slot && $0.tracker.isLive && !$0.tracker.uncovered.isEmpty
     }
+  }
+
+  /// Lets those be asked again who could not compute: the placement may have changed on the way.
+  ///
+  /// - Throws: The failure, when that has not helped for a while.
+  private func forgive(_ failure: ClusterError, _ slot: CallSlot) throws {
+    let now = MonotonicTime.now
+    let since = slot.failedSince ?? now
+    slot.failedSince = since
+    guard now - since < .seconds(1) else { throw failure }
+    guard now >= slot.nextTry else { return }
+    slot.nextTry = now + .milliseconds(50)
+    slot.tracker.forgiveRefusals()
+  }
+
+  /// How long a worker may take; of one that has not answered yet, by what the others take.
+  func lossLimit(of worker: Int, size: Int) -> Duration? {
+    if let limit = times[worker].lossLimit(size: size) { return limit }
+    return times.lazy.compactMap { $0.lossLimit(size: size) }.max().map { $0 * 4 }
+  }
+
+  private func missingReply(of worker: Int, in slot: CallSlot) -> String {
+    let oldest = slot.tracker.sendings.first { $0.isOpen && $0.worker == worker }
+    let waited = oldest.map { MonotonicTime.now - $0.sentAt } ?? .zero
+    guard waited < combineTimeout else { return "it has not answered within \(combineTimeout)" }
+    return "it has not answered within \(waited.wholeMilliseconds) ms, many times what it takes"
   }
 
   private func resend(_ slot: CallSlot, _ groups: GroupSet, to worker: Int) throws {

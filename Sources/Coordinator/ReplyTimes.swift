@@ -7,6 +7,10 @@ package struct ReplyTimes {
   private static let factor = 3.0
   /// No reply is late before this: other programs may hold up a processor that long.
   private static let floor: Duration = .milliseconds(25)
+  /// How much later than late a reply counts as missing.
+  private static let lossFactor = 4
+  /// No reply is missing before this: machines may stand still that long.
+  private static let lossFloor: Duration = .seconds(1)
   /// What counts as late before anything is known.
   private static let unknown: Duration = .milliseconds(400)
 
@@ -30,6 +34,14 @@ package struct ReplyTimes {
   package func limit(size: Int) -> Duration {
     guard let bound = bound(Self.index(size)) else { return Self.unknown }
     return max(.seconds(bound * Self.factor), Self.floor)
+  }
+
+  /// How long after its sending a call of `size` entries will not be answered any more.
+  ///
+  /// Its reply was dropped, or a thread is stuck. Nil when too little is known.
+  package func lossLimit(size: Int) -> Duration? {
+    guard let bound = bound(Self.index(size)) else { return nil }
+    return max(.seconds(bound * Self.factor) * Self.lossFactor, Self.lossFloor)
   }
 
   /// The bound of a size, or what the nearest known one suggests.
@@ -62,6 +74,10 @@ package struct HedgeBudget {
 
   /// Whether one more may be sent.
   package var allowsOne: Bool { credit >= 1 }
+
+  /// Whether one more may be sent that has waited for very long, so that calls stand still: it may be
+  /// earned later.
+  package var lendsOne: Bool { credit > -Self.most }
 
   /// A call was sent for the first time.
   package mutating func earn() { credit = min(credit + Self.share, Self.most) }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// Where a journal's bytes are: a file, or what a test puts in its place.
 ///
@@ -18,12 +19,15 @@ package protocol JournalStorage: Sendable {
   func setAside(_ bytes: [UInt8]) throws
 }
 
-/// A file that grows at its end.
+/// A file that grows at its end, and belongs to one process at a time.
 struct JournalFile: JournalStorage {
   private let url: URL
+  private let lock: FileLock
 
-  init(path: String) {
+  /// - Throws: `InferenceError.journalFailed` when another process has it.
+  init(path: String) throws(InferenceError) {
     url = URL(filePath: path)
+    lock = try FileLock(path: path + ".lock")
   }
 
   func read() throws -> [UInt8] {
@@ -80,4 +84,28 @@ struct JournalFile: JournalStorage {
     defer { try? handle.close() }
     return try body(handle)
   }
+}
+
+/// A file that one process at a time has locked, until it ends, however that happens.
+private final class FileLock: Sendable {
+  private let descriptor: Int32
+
+  init(path: String) throws(InferenceError) {
+    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      let reason = unsafe String(cString: strerror(errno))
+      throw .journalFailed("cannot lock the request journal at \(path): \(reason)")
+    }
+    var request = flock()
+    request.l_type = Int16(F_WRLCK)
+    request.l_whence = Int16(SEEK_SET)
+    guard unsafe fcntl(descriptor, F_SETLK, &request) == 0 else {
+      close(descriptor)
+      throw .journalFailed(
+        "another process writes this request journal (it holds \(path)); end that one first, or give"
+          + " another --journal")
+    }
+  }
+
+  deinit { close(descriptor) }
 }

@@ -36,6 +36,7 @@ final class ComputeThread: Sendable {
   private let held: HeldExperts
   private let status: WorkerStatus
   private let logger: Logger
+  private let faults: (any WorkerFaults)?
   private let flag = StopFlag()
   private let changed = Mutex<(units: [PlacementUnit], epoch: Epoch)?>(nil)
   private let ended = DispatchSemaphore(value: 0)
@@ -43,7 +44,7 @@ final class ComputeThread: Sendable {
   /// Starts the thread.
   init(
     _ work: Work, context: TransportContext, kernels: Kernels, source: Source,
-    held: HeldExperts, status: WorkerStatus, logger: Logger
+    held: HeldExperts, status: WorkerStatus, logger: Logger, faults: (any WorkerFaults)?
   ) {
     self.work = work
     self.context = context
@@ -52,6 +53,7 @@ final class ComputeThread: Sendable {
     self.held = held
     self.status = status
     self.logger = logger
+    self.faults = faults
     let thread = Thread { [self] in
       ThreadTeam.nameThisThread("compute")
       run()
@@ -61,12 +63,13 @@ final class ComputeThread: Sendable {
     thread.start()
   }
 
-  /// Ends the thread; waits for it, but not for a computation without end.
-  func stop() {
+  /// Ends the thread, and waits for it up to `limit`; whether it has ended.
+  func stop(within limit: Duration) -> Bool {
     flag.raise()
-    if ended.wait(timeout: .now() + 5) == .timedOut {
-      logger.warning("The compute thread does not end; leaving it behind")
-    }
+    let nanoseconds = Int(clamping: Int64(limit / .nanoseconds(1)))
+    guard ended.wait(timeout: .now() + .nanoseconds(nanoseconds)) == .success else { return false }
+    ended.signal()
+    return true
   }
 
   /// Holds `units` from now on, as assigned in `epoch`; answers meanwhile.
@@ -78,7 +81,8 @@ final class ComputeThread: Sendable {
     do {
       let bank = try work.geometry.map(load)
       defer { if let bank { held.keep(bank, of: work.model) } }
-      var server = try DataServer(work, context: context, bank: bank, kernels: kernels)
+      var server = try DataServer(
+        work, context: context, bank: bank, kernels: kernels, faults: faults)
       try server.attach(while: { !flag.isRaised })
       status.serving(work.epoch)
       var growth = Growth()
@@ -126,7 +130,7 @@ final class ComputeThread: Sendable {
         let loader =
           try growth.loader
           ?? GroupLoader(
-            geometry, source: openSource(geometry), kernels: kernels,
+            geometry, source: openSource(geometry), kernels: kernels, faults: faults,
             isStopped: { [flag] in flag.isRaised })
         growth.loader = loader
         growth.requested.formUnion(missing)
@@ -172,6 +176,7 @@ final class ComputeThread: Sendable {
       if flag.isRaised { throw WorkerError.assignment("loading was ended") }
       try check(unit, geometry)
       status.begin()
+      try faults?.reach(.loading)
       try bank.load(unit.layer, unit.group, from: source, kernels: kernels)
       status.end()
       status.loaded(groups: keptCount + index + 1, residentBytes: bank.residentByteCount)

@@ -14,14 +14,16 @@ struct DataServer: ~Copyable {
   private var inbox = Multipart()
   private var outbox = Multipart()
   private var scratch: [UInt8] = []
+  private let faults: (any WorkerFaults)?
   private var runner: DispatchRunner?  // nil for a dense model
 
   /// A server of what `bank` holds; of probes only without one.
   init(
     _ work: ComputeThread.Work, context: TransportContext, bank: ExpertBank? = nil,
-    kernels: Kernels? = nil
+    kernels: Kernels? = nil, faults: (any WorkerFaults)? = nil
   ) throws {
     self.work = work
+    self.faults = faults
     dealer = try DealerSocket(
       context, connect: work.endpoint, as: .random(),
       .data().secured(by: work.security).polled(for: work.polling))
@@ -53,7 +55,8 @@ struct DataServer: ~Copyable {
       let header = try checkedHeader()
       switch header.body {
       case .dispatch(let dispatch):
-        status.begin()
+        status.begin(size: dispatch.entryCount)
+        try faults?.reach(.received)
         try answer(dispatch, receivedAt: receivedAt)
         status.end()
       case .probe(let probe): try answer(probe, receivedAt: receivedAt)
@@ -181,6 +184,7 @@ extension DataServer {
         throw ExpertError(.batch, "this worker holds no experts")
       }
       reply.times.computeStartedAt = MonotonicTime.nanoseconds
+      try faults?.reach(.computing)
       reply.partialCount = try runner?.compute(dispatch, layer, inbox, into: &outbox) ?? 0
       reply.times.computeEndedAt = MonotonicTime.nanoseconds
     } catch {
@@ -190,7 +194,33 @@ extension DataServer {
       reply.times.computeEndedAt = reply.times.computeStartedAt
     }
     reply.times.repliedAt = max(MonotonicTime.nanoseconds, reply.times.computeEndedAt)
-    _ = try send(.reply(reply))
+    guard let faults else {
+      _ = try send(.reply(reply))
+      return
+    }
+    try send(reply, through: faults)
+  }
+
+  /// Sends what a test makes of the reply.
+  private mutating func send(_ reply: ReplyHeader, through faults: any WorkerFaults) throws {
+    try faults.reach(.computed)
+    let header = DataHeader(
+      incarnation: work.incarnation, epoch: work.epoch, model: work.model.short,
+      checksum: Self.checksum(outbox), body: .reply(reply))
+    for reply in faults.replies(for: WorkerReply(header: header, payload: Self.payload(outbox))) {
+      outbox.removeAll()
+      try codec.encode(reply.header, into: &scratch)
+      for frame in [scratch, [], reply.payload] { try outbox.append(frame) }
+      _ = try dealer.send(&outbox)
+    }
+    try faults.reach(.replied)
+  }
+
+  private static func payload(_ message: borrowing Multipart) -> [UInt8] {
+    let payload = message.frame(1)
+    return (0..<payload.byteCount).map {
+      unsafe payload.unsafeLoad(fromByteOffset: $0, as: UInt8.self)
+    }
   }
 }
 

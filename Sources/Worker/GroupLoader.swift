@@ -21,15 +21,17 @@ final class GroupLoader: Sendable {
   private let geometry: ExpertGeometry
   private let source: any ExpertSource
   private let kernels: Kernels
+  private let faults: (any WorkerFaults)?
   private let isStopped: @Sendable () -> Bool
   private let state = Mutex(State())
 
   init(
     _ geometry: ExpertGeometry, source: any ExpertSource, kernels: Kernels,
-    isStopped: @escaping @Sendable () -> Bool
+    faults: (any WorkerFaults)?, isStopped: @escaping @Sendable () -> Bool
   ) {
     self.geometry = geometry
     self.source = source
+    self.faults = faults
     self.isStopped = isStopped
     let team = ThreadTeam(threads: max(1, kernels.team.threadCount / 2))
     self.kernels = Kernels(variant: kernels.variant, team: team)
@@ -75,6 +77,7 @@ final class GroupLoader: Sendable {
     while let unit = next() {
       if arena.byteCount >= Self.arenaByteCount { arena = WeightArena() }
       do {
+        try faults?.reach(.loading)
         let packed = try pack(unit, in: arena, from: source)
         state.withLock { $0.loaded.append(packed) }
       } catch {

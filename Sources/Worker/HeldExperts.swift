@@ -1,4 +1,5 @@
 import Experts
+import Messages
 import ModelFiles
 import Synchronization
 
@@ -7,6 +8,13 @@ final class HeldExperts: @unchecked Sendable {  // the bank is here only while n
   private let lock = Mutex(())
   private var bank: ExpertBank?
   private var model: ModelDigest?
+  private var highest = Epoch(rawValue: 0)
+
+  /// The highest epoch that was followed, under any coordinator.
+  var highestEpoch: Epoch { lock.withLock { _ in highest } }
+
+  /// An epoch is followed.
+  func follow(_ epoch: Epoch) { lock.withLock { _ in highest = max(highest, epoch) } }
 
   /// Takes over a bank that nobody uses any more.
   func keep(_ bank: ExpertBank, of model: ModelDigest) {

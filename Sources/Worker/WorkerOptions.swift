@@ -34,6 +34,8 @@ public struct WorkerOptions: Sendable {
   /// Called about once a second, as long as no unit of work takes longer than `stuckLimit`.
   public var onProgress: (@Sendable () -> Void)?
   /// Time for one expert group or dispatch after which the compute thread counts as stuck.
+  ///
+  /// A dispatch may do so earlier: after many times what such dispatches take. Then `run` ends.
   public var stuckLimit: Duration = .seconds(120)
   /// How long the compute thread polls for dispatches before it sleeps.
   public var polling: Duration = .zero
@@ -41,6 +43,8 @@ public struct WorkerOptions: Sendable {
   package var answersZeros = false
   /// Where lines for people go.
   public var logger: Logger
+  /// What a test breaks; nil outside tests.
+  package var faults: (any WorkerFaults)?
 
   /// Options for a worker that joins `endpoint`; the rest has defaults.
   public init(
@@ -118,6 +122,8 @@ public enum WorkerError: Error, Equatable, Sendable, CustomStringConvertible {
   case assignment(String)
   /// What joining anew may cure: a connection that changes bytes, experts that cannot be loaded now.
   case interrupted(String)
+  /// The compute thread does not get on: only a new process can be trusted.
+  case stuck(for: Duration)
   /// Options that cannot work.
   case options(String)
 
@@ -127,6 +133,9 @@ public enum WorkerError: Error, Equatable, Sendable, CustomStringConvertible {
     case .refused(let endpoint, let text): "refused by the coordinator at \(endpoint): \(text)"
     case .transfer(let text), .assignment(let text), .interrupted(let text), .options(let text):
       text
+    case .stuck(let time):
+      "the compute thread has been at one piece of work for \(Int(time / .seconds(1))) s; this"
+        + " process ends, let a service manager start it again"
     }
   }
 }

@@ -60,10 +60,21 @@ final class WorkerSession {
   ///
   /// - Throws: `WorkerError.refused`, or a failure of this worker that joining again cannot cure.
   func run() throws -> Outcome {
-    defer { compute?.stop() }
+    let outcome = Result { try serve() }
+    if case .success(.rejoin) = outcome {
+      // What the thread holds is needed again, and a stuck one would compute on beside the next.
+      while let compute, !compute.stop(within: .milliseconds(50)) { try checkProgress() }
+    } else if compute?.stop(within: .seconds(5)) == false {
+      options.logger.warning("The compute thread does not end; leaving it behind")
+    }
+    return try outcome.get()
+  }
+
+  private func serve() throws -> Outcome {
     while wish() != .stop {
       if wish() == .drain, isDrained() { return .exit }
       giveSign()
+      try options.faults?.reach(.control)
       try report()
       if try dealer.receive(&message, timeout: .milliseconds(20)) {
         if let outcome = try receive() { return outcome }
@@ -109,6 +120,8 @@ final class WorkerSession {
 
   private func send(_ body: ControlMessage.Body) throws -> Bool {
     var bytes: [UInt8] = []
+    // A hello tells what was followed before, under this coordinator or another.
+    let epoch = welcome == nil ? held.highestEpoch : epoch
     try codec.encode(
       ControlMessage(incarnation: incarnation, epoch: epoch, body: body), into: &bytes)
     message.removeAll()
@@ -134,7 +147,13 @@ final class WorkerSession {
     lastHeard = MonotonicTime.now
     switch control.body {
     case .welcome(let welcome): accept(welcome, control.epoch)
-    case .assignment(let assignment): try accept(assignment, control.epoch)
+    case .assignment(let assignment):
+      guard control.epoch >= held.highestEpoch else {
+        options.logger.warning("Not obeyed: a coordinator that a newer one has replaced")
+        return .rejoin(after: options.retryPause)
+      }
+      held.follow(control.epoch)
+      try accept(assignment, control.epoch)
     case .refusal(let refusal): return try accept(refusal)
     case .shutdown(let exit, let text):
       options.logger.notice("The coordinator ends: \(text)")
@@ -194,7 +213,7 @@ final class WorkerSession {
       "To hold \(assignment.units.count) expert groups\(origin(assignment.origin))")
     compute = ComputeThread(
       work, context: context, kernels: options.kernels, source: source, held: held,
-      status: status, logger: options.logger)
+      status: status, logger: options.logger, faults: options.faults)
   }
 
   private func origin(_ origin: Assignment.Origin) -> String {
@@ -249,7 +268,16 @@ final class WorkerSession {
     return .rejoin(after: .zero)
   }
 
+  /// Fails when the compute thread is stuck, which the coordinator is told.
+  private func checkProgress() throws {
+    guard let time = status.stuckTime(most: options.stuckLimit) else { return }
+    let error = WorkerError.stuck(for: time)
+    _ = try send(.refusal(Refusal(.load, error.description.wireLine)))
+    throw error
+  }
+
   private func checkCompute() throws -> Outcome? {
+    try checkProgress()
     if let failure = status.failure {
       _ = try send(.refusal(failure))
       guard status.joinsAgain else { throw WorkerError.assignment(failure.text) }

@@ -8,6 +8,8 @@ final class WorkerStatus: Sendable {
     var state = Progress.State.waiting
     var counter: UInt64 = 0
     var busySince: UInt64?
+    var busySize: Int?  // entries of the dispatch; nil while a group is loaded
+    var pace = WorkPace()
     var loadedGroups = 0
     var assignedGroups = 0
     var residentBytes = 0
@@ -19,14 +21,34 @@ final class WorkerStatus: Sendable {
 
   private let state = Mutex(State())
 
-  /// The compute thread takes up a unit of work.
-  func begin() { state.withLock { $0.busySince = MonotonicTime.nanoseconds } }
+  /// The compute thread takes up a unit of work: a dispatch of `size` entries, or a group to load.
+  func begin(size: Int? = nil) {
+    state.withLock {
+      $0.busySince = MonotonicTime.nanoseconds
+      $0.busySize = size
+    }
+  }
 
   /// The compute thread finished a unit of work.
   func end() {
     state.withLock {
+      if let since = $0.busySince, let size = $0.busySize {
+        let time = MonotonicTime.nanoseconds &- since
+        $0.pace.record(.nanoseconds(Int64(clamping: time)), size: size)
+      }
       $0.busySince = nil
       $0.counter &+= 1
+    }
+  }
+
+  /// How long the compute thread has been at one unit of work, when that is too long: more than
+  /// `most`, or many times what such a dispatch takes.
+  func stuckTime(most: Duration) -> Duration? {
+    state.withLock { state in
+      guard let since = state.busySince else { return nil }
+      let time = Duration.nanoseconds(Int64(clamping: MonotonicTime.nanoseconds &- since))
+      let limit = state.busySize.map { state.pace.limit(size: $0, most: most) } ?? most
+      return time > limit ? time : nil
     }
   }
 

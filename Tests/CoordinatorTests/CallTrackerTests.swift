@@ -27,11 +27,11 @@ import Testing
 
   private mutating func ask(
     _ worker: Int, _ groups: GroupSet, partials: Int, attempt: UInt32 = 1,
-    at time: Duration = .zero
+    at time: Duration = .zero, lostAfter: Duration? = nil
   ) {
     tracker.sent(
       tracker.sendings.count, groups, partialCount: partials, to: worker, attempt: attempt,
-      at: time, lateAt: time + .milliseconds(30))
+      at: time, lateAt: time + .milliseconds(30), lostAt: lostAfter.map { time + $0 })
   }
 
   private func reply(
@@ -50,9 +50,55 @@ import Testing
   }
 
   private func next(
-    at time: Duration = .zero, limit: Duration = .seconds(10), mayHedge: Bool = true
+    at time: Duration = .zero, limit: Duration = .seconds(10), mayHedge: Bool = true,
+    mayBorrow: Bool = false
   ) -> CallTracker.Action? {
-    tracker.nextAction(at: time, routes, limit: limit, mayHedge: mayHedge)
+    tracker.nextAction(
+      at: time, routes, limit: limit, mayHedge: mayHedge, mayBorrow: mayBorrow)
+  }
+
+  /// A worker without a replica whose replies do not come used to hold a call up for the 30 s of
+  /// `combineTimeout`.
+  @Test mutating func `a reply that is missing for many times what it takes loses its worker`() {
+    tracker.begin(call, replyFormat: .float32, groups: Self.set(0, 1))
+    ask(0, Self.set(0, 1), partials: 2, lostAfter: .seconds(1))
+    #expect(next(at: .milliseconds(999), mayHedge: false) == nil)
+    #expect(next(at: .milliseconds(1_001), mayHedge: false) == .lose(0))
+    #expect(next(at: .milliseconds(301), limit: .milliseconds(300), mayHedge: false) == .lose(0))
+  }
+
+  /// A reply under the number of another attempt of the same worker, with as many partial sums, was
+  /// taken for that one's.
+  @Test mutating func `a reply is that to its own dispatch only`() {
+    tracker.begin(call, replyFormat: .float32, groups: Self.set(0, 1))
+    for (group, attempt) in [(0, 1), (1, 2)] {
+      tracker.sent(
+        group, Self.set(group), partialCount: 1, to: 0, attempt: UInt32(attempt),
+        enqueuedAt: UInt64(10 * attempt), at: .zero, lateAt: .seconds(1))
+    }
+    let mixedUp = reply(1) {
+      $0.call.attempt = 2
+      $0.enqueuedAt = 10
+    }
+    #expect(judge(mixedUp, from: 0, bytes: 256) == .stale)
+    let right = reply(1) {
+      $0.call.attempt = 2
+      $0.enqueuedAt = 20
+    }
+    #expect(judge(right, from: 0, bytes: 256) == .accept(1))
+  }
+
+  /// When hedges were used up, calls stood still, so that no new ones could be earned.
+  @Test mutating func `great lateness is hedged without credit`() {
+    #expect(next(at: .milliseconds(149), mayHedge: false, mayBorrow: true) == nil)
+    #expect(
+      next(at: .milliseconds(150), mayHedge: false, mayBorrow: true)
+        == .hedge(Self.set(0, 1), to: 1, late: 0))
+    var budget = HedgeBudget()
+    for _ in 0..<20 { budget.spend() }
+    #expect(!budget.lendsOne)
+    for _ in 0..<20 { budget.earn() }
+    #expect(budget.lendsOne && !budget.allowsOne)
   }
 
   @Test mutating func `a call is complete when every group is answered, in any order`() {
@@ -156,10 +202,16 @@ import Testing
     tracker.refuse(2, attempt: 1)
     tracker.refuse(1, attempt: 9)
     #expect(next() == nil && tracker.uncovered == Self.set(0, 1, 2))
+    tracker.forgiveRefusals()
+    #expect(next() == .send(Self.set(0, 1), to: 0))
   }
 
-  @Test mutating func `a call that kills four workers is hopeless`() {
-    for _ in 0..<3 {
+  @Test mutating func `a call that kills six workers is hopeless`() {
+    for _ in 0..<9 {
+      tracker.lose(0, died: false)  // it sent garbage, say
+      ask(0, Self.set(0, 1), partials: 2, attempt: tracker.nextAttempt())
+    }
+    for _ in 0..<5 {
       tracker.lose(0)
       ask(0, Self.set(0, 1), partials: 2, attempt: tracker.nextAttempt())
     }

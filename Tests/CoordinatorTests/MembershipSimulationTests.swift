@@ -1,5 +1,6 @@
 import Coordinator
 import Experts
+import Foundation
 import Messages
 import ModelFiles
 import Placement
@@ -8,7 +9,17 @@ import Testing
 /// Workers that join, load, fail, return and leave at random, on a clock of the test's own.
 @Suite struct MembershipSimulationTests {
   @Test(arguments: 0..<200)
-  func `nothing is lost that there is room for`(seed: UInt64) throws {
+  func `nothing is lost that there is room for`(seed: UInt64) throws { try simulate(seed) }
+
+  /// `Tests/Nightly/simulate` asks for these, to replay one or to try many.
+  @Test func `the seeds that were asked for`() throws {
+    let environment = ProcessInfo.processInfo.environment
+    guard let count = environment["CONCLAVE_SEEDS"].flatMap({ UInt64($0) }) else { return }
+    let first = environment["CONCLAVE_FIRST_SEED"].flatMap { UInt64($0) } ?? 0
+    for seed in first..<first + count { try simulate(seed) }
+  }
+
+  private func simulate(_ seed: UInt64) throws {
     var run = try ClusterRun(seed: seed)
     for _ in 0..<60 {
       run.disturb()

@@ -158,6 +158,7 @@ import Testing
       return
     }
     #expect(assignment.units.count == membership.plan?.units.count)
+    _ = membership.handle(.progress(progress), from: second, at: .milliseconds(12_500))
     #expect(membership.tick(at: .seconds(13)).isEmpty)
     #expect(membership.phase == .serving)
     #expect(membership.member(first) == nil && membership.member(second) != nil)
@@ -165,6 +166,97 @@ import Testing
     let ready = Ready(residentBytes: 1, loadedGroups: assignment.units.count)
     _ = membership.handle(.ready(ready), from: second, at: .seconds(12))
     #expect(membership.roster.holders.allSatisfy { $0 == [WorkerID(1)] })
+  }
+
+  @Test mutating func `who gathers workers decides above everything that they followed before`() {
+    let seen = Epoch.first(ofTerm: 41)
+    _ = membership.handle(hello("a"), from: first, of: seen, at: .zero)
+    _ = membership.handle(hello("b"), from: second, at: .zero)
+    #expect(membership.phase == .loading && membership.epoch == Epoch.first(ofTerm: 42))
+  }
+
+  @Test mutating func `a worker that comes from a newer coordinator fences the old one`() {
+    load()
+    let stale = Epoch.first(ofTerm: 0)
+    #expect(sent(membership.handle(hello("c"), from: third, of: stale, at: .zero)).count > 0)
+    #expect(membership.phase == .serving)
+    let newer = Epoch.first(ofTerm: 7)
+    let actions = sent(membership.handle(hello("d"), from: .random(), of: newer, at: .zero))
+    guard case .refusal(let refusal)? = actions.first?.0 else {
+      Issue.record("not refused: \(actions)")
+      return
+    }
+    #expect(refusal.isTemporary)
+    #expect(membership.phase == .failed(.fenced))
+  }
+
+  /// An assignment, or the word that it is loaded, that went down with a connection was never sent
+  /// again: what it was about had no holder from then on.
+  @Test mutating func `messages that were lost are made up for`() {
+    join()
+    let old = Epoch(rawValue: 0)
+    func report(_ state: Progress.State, _ count: Int) -> ControlMessage.Body {
+      .progress(
+        Progress(
+          state: state, counter: 1, busyNanoseconds: 0, loadedGroups: count,
+          assignedGroups: count, residentBytes: 3))
+    }
+    _ = membership.handle(report(.waiting, 0), from: first, of: old, at: .seconds(1))
+    let early = sent(membership.handle(report(.waiting, 0), from: first, of: old, at: .seconds(1)))
+    #expect(early.count == 1)
+    let late = sent(membership.handle(report(.waiting, 0), from: first, of: old, at: .seconds(3)))
+    #expect(late.contains { if case .assignment = $0.0 { true } else { false } })
+    for member in membership.members {
+      _ = membership.handle(
+        report(.serving, member.units.count), from: member.incarnation, of: membership.epoch,
+        at: .seconds(4))
+    }
+    #expect(membership.phase == .serving)
+  }
+
+  /// A worker that died before anybody asked it for anything was found by its silence only, after 10 s,
+  /// and calls waited for what it was to load.
+  @Test mutating func `a connection that does not come back loses its worker`() {
+    load()
+    #expect(membership.note(first, isConnected: false, at: .seconds(1)).isEmpty)
+    #expect(membership.note(first, isConnected: true, at: .milliseconds(1_200)).isEmpty)
+    #expect(membership.note(first, isConnected: false, at: .milliseconds(1_400)).isEmpty)
+    #expect(membership.note(first, isConnected: false, at: .milliseconds(1_600)).isEmpty)
+    #expect(sent(membership.note(first, isConnected: false, at: .milliseconds(1_700))).count == 2)
+    #expect(membership.member(first) == nil && membership.member(second) != nil)
+  }
+
+  @Test mutating func `while something is missing nobody is waited for who is silent`() {
+    load()
+    _ = membership.tick(at: .seconds(1))
+    _ = membership.lose(WorkerID(0), reason: "gone", suspendedFor: nil, at: .seconds(1))
+    var lost: Duration?
+    for tick in 0..<100 where lost == nil {
+      let time = Duration.seconds(1) + .milliseconds(20 * tick)
+      if !membership.tick(at: time).isEmpty { lost = time }
+    }
+    #expect(lost == .milliseconds(1_520))
+  }
+
+  @Test mutating func `a coordinator that was held up does not take others for silent`() {
+    load()
+    _ = membership.tick(at: .seconds(1))
+    #expect(membership.tick(at: .seconds(60)).isEmpty)
+    #expect(membership.tick(at: .milliseconds(60_020)).isEmpty)
+    #expect(membership.member(first) != nil && membership.member(second) != nil)
+  }
+
+  /// Lost workers stay in tables for a while, the last few of them.
+  @Test mutating func `lost workers do not accumulate`() {
+    load()
+    for round in 1...200 {
+      let incarnation = Incarnation.random()
+      _ = membership.handle(hello("w\(round)"), from: incarnation, at: .seconds(round))
+      if let id = membership.member(incarnation)?.id {
+        _ = membership.lose(id, reason: "gone", suspendedFor: nil, at: .seconds(round))
+      }
+    }
+    #expect(membership.members.count <= 11)
   }
 
   @Test mutating func `a worker that returns gets what it had`() throws {

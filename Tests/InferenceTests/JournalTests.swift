@@ -142,6 +142,35 @@ private func same(_ first: GenerationRequest, _ second: GenerationRequest) -> Bo
     }
   }
 
+  /// Two coordinators used to write to one journal, each over what the other had written.
+  @Test func aJournalBelongsToOneProcess() throws {
+    let path = FileManager.default.temporaryDirectory
+      .appending(path: "journal-\(UInt64.random(in: 0 ... .max))").path
+    defer {
+      for name in [path, path + ".lock"] { try? FileManager.default.removeItem(atPath: name) }
+    }
+    let script = """
+      import fcntl, sys
+      file = open(sys.argv[1], "w")
+      fcntl.lockf(file, fcntl.LOCK_EX)
+      print("held", flush=True)
+      sys.stdin.read()
+      """
+    let other = Process()
+    let (input, output) = (Pipe(), Pipe())
+    other.executableURL = URL(filePath: "/usr/bin/env")
+    other.arguments = ["python3", "-c", script, path + ".lock"]
+    other.standardInput = input
+    other.standardOutput = output
+    try other.run()
+    _ = output.fileHandleForReading.availableData
+    let error = #expect(throws: InferenceError.self) { try RequestJournal(path: path) }
+    #expect(error?.description.contains("another process writes this request journal") == true)
+    try input.fileHandleForWriting.close()
+    other.waitUntilExit()
+    #expect(throws: Never.self) { try RequestJournal(path: path) }
+  }
+
   @Test func anotherFileIsLeftAlone() {
     let storage = MemoryStorage(Array("something else".utf8))
     #expect(

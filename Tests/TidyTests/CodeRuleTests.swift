@@ -49,6 +49,13 @@ import Testing
       advice: "throw an error; precondition is for mistakes of the programmer")
   }
 
+  @Test func `no worker is ever broken outside tests`() {
+    // `WorkerFaults` has no conformance, and `WorkerOptions.faults` no value, but in tests.
+    expectNone(
+      of: /:\s*WorkerFaults\b|(options|\$0)\.faults\s*=/, in: SourceTree.swiftSources,
+      advice: "what breaks a worker belongs into Tests")
+  }
+
   @Test func `nothing is forced outside tests`() {
     expectNone(of: /\btry!|\bas!/, in: SourceTree.swiftSources, advice: "throw, or use if let")
   }

@@ -27,6 +27,11 @@ final class ClusterSession {
       options.security = try arguments.keys.security(logger: options.logger)
     }
     options.maxRows = maxRows
+    // As when a service manager ends it: requests under way are answered as far as that can be.
+    options.onFenced = { [logger = options.logger] in
+      logger.error("\(ClusterError.fenced)")
+      _ = kill(getpid(), SIGTERM)
+    }
     options.dataPort = arguments.dataPort
     options.joinTimeout = .seconds(arguments.joinTimeout)
     options.combineTimeout = .seconds(arguments.combineTimeout)
