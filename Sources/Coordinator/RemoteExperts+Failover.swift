@@ -8,6 +8,9 @@ import Transport
 // MARK: - Losses
 
 extension RemoteExperts {
+  /// Connections that are kept of workers that have no links yet, or had some.
+  private static let mostAttachments = 4_096
+
   /// A worker is lost: what it owes is asked of others, and the control plane is told.
   func lose(_ worker: Int, _ reason: String, suspendedFor pause: Duration? = nil) {
     guard routes.states[worker] != .lost else { return }
@@ -188,9 +191,13 @@ extension RemoteExperts {
   /// Notes whose connection a stranger says that it is.
   func attach(_ sender: RoutingID) {
     staleReplyCount += 1
-    guard let incarnation = socket.attachment(inbox), attached[incarnation] == nil,
-      attached.count < 4_096
-    else { return }
+    guard let incarnation = socket.attachment(inbox), attached[incarnation] == nil else { return }
+    if attached.count >= Self.mostAttachments {
+      // Workers that came, and were gone before they were assigned anything.
+      let here = Set(health.roster.workers.map(\.incarnation))
+      attached = attached.filter { here.contains($0.key) }
+      guard attached.count < Self.mostAttachments else { return }
+    }
     staleReplyCount -= 1
     attached[incarnation] = sender
   }

@@ -19,6 +19,9 @@ struct KernelCosts {
   /// What a call costs for every two processes of a cluster that share a machine: they wake each
   /// other up.
   static let sharedMachineSeconds = 50e-6
+  /// What computing experts takes longer where several processes share the processors: they lose them
+  /// to each other in the middle of work that others wait for.
+  static let sharedMachineFactor = 1.2
   /// Bytes of a data message besides rows: header, framing, TCP and IP.
   static let messageByteCount = 220
   /// Bytes of the index for one use of an expert.

@@ -190,8 +190,8 @@ extension StepModel {
       path.roundTrip = link.roundTripSeconds + delay(share.worker, &random)
       path.transfer = max(share.sent / link.bytesPerSecond, sent / port)
       path.transfer += max(share.received / link.bytesPerSecond, received / port)
-      path.compute = work[machine]
       let neighbours = placement.processCounts[machine]
+      path.compute = work[machine] * (neighbours > 1 ? KernelCosts.sharedMachineFactor : 1)
       path.software = link.softwareSeconds + messages
       path.software +=
         Double(neighbours * (neighbours - 1) / 2) * KernelCosts.sharedMachineSeconds
