@@ -1,6 +1,7 @@
 import Coordinator
 import Experts
 import Foundation
+import LinkEmulation
 import Messages
 import ModelFiles
 import Placement

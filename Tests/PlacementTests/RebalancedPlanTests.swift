@@ -5,15 +5,6 @@ import Tensors
 import Testing
 
 @Suite struct RebalancedPlanTests {
-  /// Two layers of 16 experts in 8 groups, of which a token uses two.
-  private func geometry() throws -> ExpertGeometry {
-    let shape = try ExpertShape(
-      hiddenSize: 256, expertIntermediateSize: 256, expertCount: 16, expertsPerToken: 2,
-      moeLayers: 1..<3, modelGroupCount: 8)
-    let formats = ExpertFormats(gate: .q4K, up: .q4K, down: .q4K)
-    return try ExpertGeometry(shape: shape, layerFormats: [formats, formats])
-  }
-
   private func workers(_ memory: [Int]) -> [WorkerCapacity] {
     memory.enumerated().map {
       WorkerCapacity(
@@ -52,7 +43,7 @@ import Testing
   }
 
   @Test func `copies of what is used most make recorded tokens faster, within memory`() throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     let unit = geometry.byteCount(LayerIndex(1), GroupIndex(0))
     let workers = workers([9 * unit, 9 * unit])
     let plan = try PlacementPlan.balanced(geometry, over: workers, epoch: 1)
@@ -90,7 +81,7 @@ import Testing
   func `on the way to another plan nothing is without a holder, and memory suffices`(
     limit: Int
   ) throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     let unit = geometry.byteCount(LayerIndex(1), GroupIndex(0))
     let workers = workers([10 * unit, 12 * unit])
     let plan = try PlacementPlan.balanced(geometry, over: workers, epoch: 1)
@@ -117,7 +108,7 @@ import Testing
   }
 
   @Test func `a sampler keeps the last tokens of every layer`() throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     var sampler = RoutingSampler(geometry)
     var batch = RoutedBatch(geometry: geometry, capacity: 2)
     for step in 0..<300 {

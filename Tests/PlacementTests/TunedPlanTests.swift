@@ -4,15 +4,6 @@ import Tensors
 import Testing
 
 @Suite struct TunedPlanTests {
-  /// Two layers of 16 experts in 8 groups, of which a token uses two.
-  private func geometry() throws -> ExpertGeometry {
-    let shape = try ExpertShape(
-      hiddenSize: 256, expertIntermediateSize: 256, expertCount: 16, expertsPerToken: 2,
-      moeLayers: 1..<3, modelGroupCount: 8)
-    let formats = ExpertFormats(gate: .q4K, up: .q4K, down: .q4K)
-    return try ExpertGeometry(shape: shape, layerFormats: [formats, formats])
-  }
-
   private func workers(_ count: UInt32, memory: Int, speed: Double = 1e9) -> [WorkerCapacity] {
     (0..<count).map {
       WorkerCapacity(worker: WorkerID($0), memoryByteCount: memory, bytesPerSecond: speed)
@@ -35,7 +26,7 @@ import Testing
   }
 
   @Test func `groups that are used together are spread`() throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     let workers = workers(2, memory: geometry.byteCount)
     let plan = try PlacementPlan.balanced(geometry, over: workers, epoch: 4)
     // Reading counts, messages do not: every pair shall be read by two workers.
@@ -46,7 +37,7 @@ import Testing
   }
 
   @Test func `where messages are dear, groups that are used together come together`() throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     let workers = workers(2, memory: geometry.byteCount)
     let plan = try PlacementPlan.balanced(geometry, over: workers, epoch: 1)
     let trace = try trace([(0, 4), (1, 5), (2, 6), (3, 7)])
@@ -55,7 +46,7 @@ import Testing
   }
 
   @Test func `memory is never exceeded`() throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     for slack in [0, 1, 2, 3] {
       let unit = geometry.byteCount(LayerIndex(1), GroupIndex(0))
       let workers = workers(4, memory: (4 + slack) * unit)
@@ -72,7 +63,7 @@ import Testing
   }
 
   @Test func `replicas stay where they are, and another one is asked`() throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     let workers = workers(2, memory: 2 * geometry.byteCount)
     var plan = try PlacementPlan.balanced(geometry, over: workers, epoch: 1)
     for unit in plan.units { plan[unit.layer, unit.group] = [WorkerID(0), WorkerID(1)] }
@@ -83,11 +74,20 @@ import Testing
   }
 
   @Test func `a recording of another model changes nothing`() throws {
-    let geometry = try geometry()
+    let geometry = try smallGeometry()
     let workers = workers(2, memory: geometry.byteCount)
     let plan = try PlacementPlan.balanced(geometry, over: workers, epoch: 1)
     let other = try RoutingTrace(
       firstLayer: 0, layerCount: 2, expertCount: 16, expertsPerToken: 2)
     #expect(plan.tuned(geometry, over: workers, for: other) == plan)
   }
+}
+
+/// Two layers of 16 experts in 8 groups, of which a token uses two.
+func smallGeometry() throws -> ExpertGeometry {
+  let shape = try ExpertShape(
+    hiddenSize: 256, expertIntermediateSize: 256, expertCount: 16, expertsPerToken: 2,
+    moeLayers: 1..<3, modelGroupCount: 8)
+  let formats = ExpertFormats(gate: .q4K, up: .q4K, down: .q4K)
+  return try ExpertGeometry(shape: shape, layerFormats: [formats, formats])
 }

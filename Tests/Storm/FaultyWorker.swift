@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import LinkEmulation
 import Logging
 import Messages
 import ModelFiles

@@ -1,6 +1,7 @@
 import Experts
 import Inference
 import Kernels
+import LinkEmulation
 import Synchronization
 import Telemetry
 import Tokenization
