@@ -21,6 +21,7 @@ final class EngineLoop<Model: LanguageModel> {
   /// Requests that are over; they hear of it when the figures know, too.
   private var endings: [(submission: Submission, outcome: Submission.Outcome)] = []
   private var wanting: [Active] = []  // those with rows of logits, in the order of the rows
+  private var events: [GenerationEvent] = []  // of one sequence and step
   private var logits: FloatMatrix  // (sequences, or one and its drafts; vocabulary)
 
   init(
@@ -104,7 +105,7 @@ extension EngineLoop {
 
   private func cancel(_ id: SequenceID) {
     guard let sequence = memory.sequences[id] else { return }
-    sequence.state.finish(.cancelled) { sequence.submission.emit($0) }
+    sequence.state.finish(.cancelled) { sequence.submission.emit([$0]) }
     end(sequence, at: MonotonicTime.now)
   }
 
@@ -116,7 +117,7 @@ extension EngineLoop {
         endings.append((sequence.submission, .interrupted(nil)))
         continue
       }
-      sequence.state.finish(.cancelled) { sequence.submission.emit($0) }
+      sequence.state.finish(.cancelled) { sequence.submission.emit([$0]) }
       let summary = sequence.summary(at: MonotonicTime.now)
       forget(sequence)
       endings.append((sequence.submission, .interrupted(summary)))
@@ -287,12 +288,14 @@ extension EngineLoop {
       var failure: InferenceError?
       do throws(InferenceError) {
         try sequence.state.take(choices) {
-          sequence.submission.emit($0)
+          events.append($0)
         } onToken: {
           tokenCount += 1
           measure(sequence, at: time)
         }
       } catch { failure = error }
+      sequence.submission.emit(events)
+      events.removeAll(keepingCapacity: true)
       if sequence.firstTokenTime == nil, !choices.tokens.isEmpty {
         measureFirst(sequence, at: time)
       }

@@ -116,14 +116,18 @@ final class Submission: Sendable {
     if waited { inbox.leaveQueue(id) }
   }
 
-  func emit(_ event: GenerationEvent) {
+  /// Hands out the events of a step, together: the first one wakes a reader that waits, which then
+  /// finds the others and does not have to be woken for each.
+  func emit(_ events: [GenerationEvent]) {
     state.withLock { state in
       guard state.phase != .ended else { return }
-      let number = state.eventCount
-      state.eventCount += 1
-      if request.id != nil { state.events.append(event) }
-      for reader in state.readers where number >= reader.firstEvent {
-        reader.continuation.yield(event)
+      let first = state.eventCount
+      state.eventCount += events.count
+      if request.id != nil { state.events += events }
+      for reader in state.readers {
+        for event in events.dropFirst(max(reader.firstEvent - first, 0)) {
+          reader.continuation.yield(event)
+        }
       }
     }
   }

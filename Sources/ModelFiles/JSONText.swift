@@ -37,20 +37,25 @@ public struct JSONText: Sendable {
   /// A string with quotes and only the escapes that it needs.
   private mutating func write(string: String) {
     append("\"")
+    Self.escape(string, into: &bytes)
+    append("\"")
+  }
+
+  /// Adds what stands between the quotes of a string.
+  public static func escape(_ string: String, into bytes: inout [UInt8]) {
     for byte in string.utf8 {
       switch byte {
-      case UInt8(ascii: "\""): append("\\\"")
-      case UInt8(ascii: "\\"): append("\\\\")
-      case 0x0A: append("\\n")
-      case 0x0D: append("\\r")
-      case 0x09: append("\\t")
+      case UInt8(ascii: "\""): bytes.append(contentsOf: "\\\"".utf8)
+      case UInt8(ascii: "\\"): bytes.append(contentsOf: "\\\\".utf8)
+      case 0x0A: bytes.append(contentsOf: "\\n".utf8)
+      case 0x0D: bytes.append(contentsOf: "\\r".utf8)
+      case 0x09: bytes.append(contentsOf: "\\t".utf8)
       case 0..<0x20:
-        append(byte < 0x10 ? "\\u000" : "\\u00")
-        append(String(byte, radix: 16))
+        bytes.append(contentsOf: (byte < 0x10 ? "\\u000" : "\\u00").utf8)
+        bytes.append(contentsOf: String(byte, radix: 16).utf8)
       default: bytes.append(byte)
       }
     }
-    append("\"")
   }
 
   private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }

@@ -90,16 +90,21 @@ private struct StreamWriter {
     for event in events {
       position.counts[choice] += 1
       guard position.counts[choice] > stream.start.counts[choice] else { continue }
-      try await write(event, id: position.text(of: stream.ticket.id), to: &writer)
+      try await write(event, id: position, to: &writer)
     }
   }
 
   private func write(
-    _ event: ServerEvent, id: String?, to writer: inout any ResponseBodyWriter
+    _ event: ServerEvent, id: StreamPosition?, to writer: inout any ResponseBodyWriter
   ) async throws {
     var buffer = ByteBuffer()
+    buffer.reserveCapacity(event.data.count + 128)
     if let name = event.name { buffer.writeString("event: \(name)\n") }
-    if let id { buffer.writeString("id: \(id)\n") }
+    if let id {
+      buffer.writeStaticString("id: ")
+      id.write(to: &buffer, of: stream.ticket.id)
+      buffer.writeStaticString("\n")
+    }
     buffer.writeStaticString("data: ")
     buffer.writeBytes(event.data)
     buffer.writeStaticString("\n\n")

@@ -30,21 +30,25 @@ import Tokenization
   }
 
   @Test func aChatStreams() async throws {
-    try await server("Grüße 👋🏽 an \"alle\"\n").application().test(.router) { client in
+    try await server("Grüße 👋🏽 an \"alle\"\n\\ \u{1}").application().test(.router) { client in
       let events = try await events(
         chat, hello + #","stream":true,"stream_options":{"include_usage":true}}"#, to: client)
       #expect(events.last == "[DONE]")
       let parts = try events.dropLast().map(parse)
       #expect(parts.allSatisfy { $0["object"] as? String == "chat.completion.chunk" })
       #expect(Set(parts.compactMap { $0["id"] as? String }).count == 1)
+      #expect(
+        parts.dropLast().allSatisfy {
+          Set(choice($0).keys) == ["index", "delta", "logprobs", "finish_reason"]
+        })
       let deltas = parts.compactMap { choice($0)["delta"] as? [String: Any] }
       #expect(deltas.first?["role"] as? String == "assistant")
       let text = deltas.compactMap { $0["content"] as? String }.joined()
-      #expect(text == "Grüße 👋🏽 an \"alle\"\n")
+      #expect(text == "Grüße 👋🏽 an \"alle\"\n\\ \u{1}")
       #expect(parts.compactMap { choice($0)["finish_reason"] as? String } == ["stop"])
       #expect((parts.last?["choices"] as? [Any])?.isEmpty == true)
       let usage = parts.last?["usage"] as? [String: Any]
-      #expect(usage?["completion_tokens"] as? Int == tokens("Grüße 👋🏽 an \"alle\"\n").count)
+      #expect(usage?["completion_tokens"] as? Int == tokens("Grüße 👋🏽 an \"alle\"\n\\ \u{1}").count)
     }
   }
 

@@ -41,7 +41,31 @@ struct ServerEvent: Sendable, Equatable {
   /// The end of a stream, which is not JSON.
   static let done = ServerEvent(bytes: Array("[DONE]".utf8))
 
-  private init(bytes: [UInt8]) { data = bytes }
+  fileprivate init(bytes: [UInt8]) { data = bytes }
+}
+
+/// Events of which only one string differs; all around it is written once.
+struct EventFrame: Sendable {
+  private let before: [UInt8]
+  private let after: [UInt8]
+
+  /// Takes the frame off what `make` makes of two strings.
+  init(_ make: (String) -> ServerEvent) {
+    let (first, second) = (make("0").data, make("1").data)
+    let place = zip(first, second).prefix { $0 == $1 }.count
+    before = Array(first.prefix(place))
+    after = Array(first.dropFirst(place + 1))
+  }
+
+  /// The event with a string, as `make` would make it.
+  func event(_ text: String) -> ServerEvent {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(before.count + text.utf8.count + after.count)
+    bytes += before
+    JSONText.escape(text, into: &bytes)
+    bytes += after
+    return ServerEvent(bytes: bytes)
+  }
 }
 
 /// One answer that has been read to its end.

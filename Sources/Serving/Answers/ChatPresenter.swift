@@ -7,6 +7,15 @@ struct ChatPresenter: AnswerPresenter {
   let names: TokenNames
   let showsLogProbabilities: Bool
   let includesUsage: Bool
+  /// The chunks with text of each choice.
+  private var frames: [Int: EventFrame] = [:]
+
+  init(ticket: AnswerTicket, names: TokenNames, showsLogProbabilities: Bool, includesUsage: Bool) {
+    self.ticket = ticket
+    self.names = names
+    self.showsLogProbabilities = showsLogProbabilities
+    self.includesUsage = includesUsage
+  }
 
   func whole(_ answers: [CollectedAnswer], _ usage: AnswerUsage) -> JSONValue {
     let choices = answers.enumerated().map { index, answer in
@@ -42,12 +51,22 @@ struct ChatPresenter: AnswerPresenter {
     [chunk(choice, ["role": "assistant", "content": ""])]
   }
 
-  func show(
+  mutating func show(
     _ pieces: [AnswerPiece], _ logProbabilities: [TokenLogProbabilities], of choice: Int
   ) -> [ServerEvent] {
     pieces.enumerated().map { index, piece in
-      chunk(choice, delta(piece, choice), index == 0 ? logProbabilities : [])
+      if case .text(let text) = piece, logProbabilities.isEmpty {
+        return frame(of: choice).event(text)
+      }
+      return chunk(choice, delta(piece, choice), index == 0 ? logProbabilities : [])
     }
+  }
+
+  private mutating func frame(of choice: Int) -> EventFrame {
+    if let frame = frames[choice] { return frame }
+    let frame = EventFrame { chunk(choice, delta(.text($0), choice)) }
+    frames[choice] = frame
+    return frame
   }
 
   private func delta(_ piece: AnswerPiece, _ choice: Int) -> JSONValue {

@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import NIOCore
 
 /// How far a client has read a stream: events of each choice.
 ///
@@ -23,9 +24,13 @@ struct StreamPosition: Sendable, Equatable {
     }
   }
 
-  /// The id of the last event that has been read.
-  func text(of stream: String) -> String {
-    stream + ":" + counts.map(String.init).joined(separator: ".")
+  /// Writes the id of the last event that has been read.
+  func write(to buffer: inout ByteBuffer, of stream: String) {
+    buffer.writeString(stream)
+    for (choice, count) in counts.enumerated() {
+      buffer.writeStaticString(choice == 0 ? ":" : ".")
+      buffer.writeString(String(count))
+    }
   }
 
   /// Takes an event id apart.

@@ -12,6 +12,8 @@ struct TextPresenter: AnswerPresenter {
   /// Answers to each prompt.
   let choices: Int
   private var offsets: [Int: Int] = [:]
+  /// The chunks of each choice.
+  private var frames: [Int: EventFrame] = [:]
 
   init(
     ticket: AnswerTicket, names: TokenNames, showsLogProbabilities: Bool, includesUsage: Bool,
@@ -51,8 +53,16 @@ struct TextPresenter: AnswerPresenter {
   ) -> [ServerEvent] {
     pieces.enumerated().compactMap { index, piece in
       guard case .text(let text) = piece else { return nil }
+      if !showsLogProbabilities { return frame(of: choice).event(text) }
       return chunk(choice, text, index == 0 ? logProbabilities : [])
     }
+  }
+
+  private mutating func frame(of choice: Int) -> EventFrame {
+    if let frame = frames[choice] { return frame }
+    let frame = EventFrame { chunk(choice, $0, []) }
+    frames[choice] = frame
+    return frame
   }
 
   mutating func close(
