@@ -62,13 +62,25 @@ extension APIError {
       }
   }
 
+  /// There is no such route; clients often have a base URL without its end.
+  static func nothing(at path: String) -> APIError {
+    let completed = "/v1" + path
+    let isCutOff = [
+      ChatRoutes.path, CompletionRoutes.path, ResponseRoutes.path, ModelRoutes.path,
+    ].contains(completed)
+    return .invalid(
+      "there is nothing at \(path.prefix(80)); "
+        + (isCutOff
+          ? "the base URL of this API ends in /v1: ask \(completed)"
+          : "GET /openapi.json lists what there is"),
+      code: "not_found", status: .notFound)
+  }
+
   /// What any error that a route throws means to a client; details of unknown ones stay inside.
   init(any error: any Error) {
     switch error {
     case let error as APIError: self = error
     case let error as InferenceError: self.init(error)
-    case let error as HTTPError where error.status == .notFound:
-      self = .invalid("there is nothing at this address", code: "not_found", status: .notFound)
     case let error as HTTPError where error.status == .methodNotAllowed:
       self = .invalid(
         "this address does not take that method", code: "method_not_allowed",

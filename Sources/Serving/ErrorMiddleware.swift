@@ -10,7 +10,8 @@ struct ErrorMiddleware: RouterMiddleware {
     do {
       return try await next(request, context)
     } catch {
-      let refusal = APIError(any: error)
+      let isUnknown = (error as? HTTPError)?.status == .notFound
+      let refusal = isUnknown ? APIError.nothing(at: request.uri.path) : APIError(any: error)
       context.logger.debug(
         "Request refused",
         metadata: ["status": "\(refusal.status.code)", "error": "\(error)"])

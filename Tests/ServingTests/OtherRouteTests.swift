@@ -45,13 +45,20 @@ import Tokenization
   }
 
   @Test func textStreams() async throws {
-    try await server("one two three").application().test(.router) { client in
+    let text = "one \"two\"\\ three\n\u{1}ü 漢"
+    try await server(text).application().test(.router) { client in
       let events = try await events(
-        "/v1/completions", #"{"prompt":"x","stream":true}"#, to: client)
+        "/v1/completions", #"{"prompt":"x","stream":true,"n":2,"max_tokens":99}"#, to: client)
       #expect(events.last == "[DONE]")
-      let parts = try events.dropLast().map(parse)
-      #expect(parts.compactMap { choice($0)["text"] as? String }.joined() == "one two three")
-      #expect(choice(parts.last ?? [:])["finish_reason"] as? String == "stop")
+      let choices = try events.dropLast().map { choice(try parse($0)) }
+      for index in 0..<2 {
+        let own = choices.filter { $0["index"] as? Int == index }
+        #expect(own.compactMap { $0["text"] as? String }.joined() == text)
+        #expect(own.last?["finish_reason"] as? String == "stop")
+        #expect(own.allSatisfy { Set($0.keys) == ["index", "text", "logprobs", "finish_reason"] })
+        #expect(own.allSatisfy { $0["logprobs"] is NSNull })
+      }
+      #expect(choices.allSatisfy { [0, 1].contains($0["index"] as? Int) })
     }
   }
 
@@ -77,13 +84,26 @@ import Tokenization
       #expect(try await get("/health").0 == 200)
       let (status, list) = try await get("/v1/models")
       #expect(status == 200 && list["object"] as? String == "list")
-      #expect((list["data"] as? [[String: Any]])?.first?["id"] as? String == "demo")
+      let model = (list["data"] as? [[String: Any]])?.first
+      #expect(model?["id"] as? String == "demo")
+      #expect(abs((model?["created"] as? Double ?? 0) - Date().timeIntervalSince1970) < 600)
+      let limit = try #require(model?["max_model_len"] as? Int)
+      #expect(limit == model?["context_length"] as? Int)
       #expect(try await get("/v1/models/demo").1["object"] as? String == "model")
       let missing = try await get("/v1/models/other")
       #expect(missing.0 == 404)
       #expect((missing.1["error"] as? [String: Any])?["code"] as? String == "model_not_found")
-      let nowhere = try await get("/nowhere")
-      #expect(nowhere.0 == 404 && nowhere.1["error"] != nil)
+      let nowhere = try await get("/v1/embeddings")
+      #expect(nowhere.0 == 404)
+      #expect(
+        (nowhere.1["error"] as? [String: Any])?["message"] as? String
+          == "there is nothing at /v1/embeddings; GET /openapi.json lists what there is")
+      let cutOff = try await get("/chat/completions")
+      #expect(cutOff.0 == 404)
+      #expect(
+        (cutOff.1["error"] as? [String: Any])?["message"] as? String
+          == "there is nothing at /chat/completions; the base URL of this API ends in /v1: ask "
+          + "/v1/chat/completions")
     }
   }
 

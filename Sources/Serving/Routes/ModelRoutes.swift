@@ -1,13 +1,15 @@
+import Foundation
 import Hummingbird
 import Inference
 import ModelFiles
 
 /// `GET /v1/models` and `GET /v1/models/{model}`.
 struct ModelRoutes: RouteFamily {
+  static let path = "/v1/models"
   let server: ChatServer
 
   func add(to router: Router<ServingContext>) {
-    router.get("v1/models") { _, _ in
+    router.get(RouterPath(Self.path)) { _, _ in
       let names = [server.options.modelName] + server.options.aliases
       return Response.json(value: ["object": "list", "data": .array(names.map(model))])
     }
@@ -20,8 +22,11 @@ struct ModelRoutes: RouteFamily {
 
   private func model(_ name: String) -> JSONValue {
     [
-      "id": .string(name), "object": "model", "created": 0,
-      "owned_by": "conclave", "context_length": .integer(server.engine.contextLength),
+      "id": .string(name), "object": "model",
+      "created": .integer(Int(server.startedAt.timeIntervalSince1970)), "owned_by": "conclave",
+      // Clients of other servers look for the same number by the second name.
+      "context_length": .integer(server.engine.contextLength),
+      "max_model_len": .integer(server.engine.contextLength),
     ]
   }
 }
