@@ -243,6 +243,15 @@ def test_access(page):
     wide = page.driver.execute_script(
         "return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     check(wide, "nothing is wider than the screen")
+    # The body shows what fits and hides the rest, so that its own width tells nothing.
+    for view in ["chat", "cluster"]:
+        page.at(f'nav a[data-view="{view}"]').click()
+        for width in [1280, 1000, 700, 390]:
+            page.look(width, 900, "light")
+            right = page.driver.execute_script("""
+              return Math.max(...[...document.querySelectorAll('.bar, #chat > *, #cluster > *')]
+                .map((node) => node.getBoundingClientRect().right));""")
+            check(right <= width, f"{view} fits into {width} pixels, it ends at {right}")
 
 
 def take_pictures(page):
