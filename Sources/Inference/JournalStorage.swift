@@ -94,7 +94,8 @@ private final class FileLock: Sendable {
     descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
       let reason = unsafe String(cString: strerror(errno))
-      throw .journalFailed("cannot lock the request journal at \(path): \(reason)")
+      throw .journalFailed(
+        "cannot lock the request journal at \(path): \(reason); check its folder")
     }
     var request = flock()
     request.l_type = Int16(F_WRLCK)

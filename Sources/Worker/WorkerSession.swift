@@ -178,7 +178,7 @@ final class WorkerSession {
     self.welcome = welcome
     self.epoch = epoch
     nextReport = MonotonicTime.now
-    options.logger.notice("Joined the coordinator at \(options.join) as worker \(welcome.worker)")
+    options.logger.notice("Joined the coordinator at \(options.join) as \(welcome.worker)")
   }
 
   private func accept(_ refusal: Refusal) throws -> Outcome {

@@ -38,6 +38,7 @@ struct Conclave: AsyncParsableCommand {
     var arguments = Array(CommandLine.arguments.dropFirst())
     do {
       arguments = try ConfigurationFile.expand(arguments, of: Serve.self)
+      try checkCommand(arguments)
       var command = try parseAsRoot(arguments)
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -47,5 +48,20 @@ struct Conclave: AsyncParsableCommand {
     } catch {
       Ending(of: error, arguments: arguments).exit()
     }
+  }
+  /// The names of all commands.
+  static var commandNames: [String] {
+    (configuration.subcommands + configuration.groupedSubcommands.flatMap(\.subcommands))
+      .map { $0._commandName }
+  }
+
+  /// Fails when the first argument is meant to be a command and is none.
+  private static func checkCommand(_ arguments: [String]) throws {
+    guard let word = arguments.first, !word.hasPrefix("-"), word != "help",
+      !commandNames.contains(word)
+    else { return }
+    let distances = commandNames.map { ($0, $0.difference(from: word).count) }
+    let near = distances.filter { $1 <= 3 }.min { $0.1 < $1.1 }?.0
+    throw ValidationError("'\(word)' is no command" + (near.map { ", '\($0)' is" } ?? ""))
   }
 }

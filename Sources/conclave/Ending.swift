@@ -38,11 +38,7 @@ struct Ending {
 
   /// `conclave` and the subcommand that was meant, as far as there is one.
   private static func commandName(in arguments: [String]) -> String {
-    let names =
-      Conclave.configuration.subcommands
-      + Conclave.configuration.groupedSubcommands
-      .flatMap(\.subcommands)
-    guard let first = arguments.first, names.contains(where: { $0._commandName == first }) else {
+    guard let first = arguments.first, Conclave.commandNames.contains(first) else {
       return "conclave"
     }
     return "conclave \(first)"

@@ -53,7 +53,14 @@ extension ClusterTests {
         ["serve", "m", "--http", "nowhere"],
         "conclave: --http must look like HOST:PORT, not nowhere; see `conclave serve --help`"
       ),
-      (["frobnicate"], "conclave: Unexpected argument 'frobnicate'; see `conclave --help`"),
+      (
+        ["serve", "--htp", "127.0.0.1:1"],
+        "conclave: Unknown option '--htp'. Did you mean '--http'?; see `conclave serve --help`"
+      ),
+      (["frobnicate"], "conclave: 'frobnicate' is no command; see `conclave --help`"),
+      (
+        ["generat", "m"], "conclave: 'generat' is no command, 'generate' is; see `conclave --help`"
+      ),
     ])
     func `wrong arguments are exit 64 and one line`(arguments: [String], line: String) throws {
       #expect(try ConclaveCommand.failure(arguments, status: 64) == line)

@@ -4,6 +4,7 @@ import Kernels
 /// How this process computes; the answer is the same with every choice.
 struct ComputeArguments: ParsableArguments {
   @Option(
+    name: [.customShort("t"), .long],
     help: ArgumentHelp(
       "Compute threads. (default: what this machine and its limits allow)", valueName: "count"))
   var threads: Int?

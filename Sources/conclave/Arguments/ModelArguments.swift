@@ -5,6 +5,7 @@ import Kernels
 /// How a model is run.
 struct ModelArguments: ParsableArguments {
   @Option(
+    name: [.customShort("c"), .long],
     help: ArgumentHelp(
       "Tokens that a prompt and its answer may have together. (default: the model's own, at most "
         + "\(Self.defaultContextLimit))", valueName: "tokens"))

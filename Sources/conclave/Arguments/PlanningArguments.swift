@@ -84,6 +84,11 @@ struct PlanningArguments: ParsableArguments {
     if layers != nil {
       throw CommandFailure("\(model): --layers is for models that are only a name")
     }
+    guard FileManager.default.fileExists(atPath: model) else {
+      throw CommandFailure(
+        "\(model): there is no such file, nor a public model of that name; `conclave synthesize "
+          + "--help` lists those")
+    }
     return try PlannedModel(try ModelArchive.open(model))
   }
 

@@ -4,11 +4,13 @@ import Tokenization
 
 /// What a model is given to continue.
 struct PromptArguments: ParsableArguments {
-  @Option(help: ArgumentHelp("The text to continue.", valueName: "text"))
+  @Option(
+    name: [.customShort("p"), .long],
+    help: ArgumentHelp("The text to continue.", valueName: "text"))
   var prompt: String?
 
   @Option(
-    name: .customLong("prompt-file"),
+    name: [.customShort("f"), .customLong("prompt-file")],
     help: ArgumentHelp("A file with the text to continue; - is standard input.", valueName: "file"))
   var promptFile: String?
 
@@ -36,12 +38,7 @@ struct PromptArguments: ParsableArguments {
   var chatFormat: ChatFormat?
 
   mutating func validate() throws {
-    let given = [prompt != nil, promptFile != nil, tokens != nil].filter { $0 }.count
-    if given == 0 {
-      throw ValidationError(
-        "there is nothing to continue; give --prompt, --prompt-file or --tokens")
-    }
-    if given > 1 {
+    if [prompt != nil, promptFile != nil, tokens != nil].count(where: { $0 }) > 1 {
       throw ValidationError(
         "--prompt, --prompt-file and --tokens exclude each other; give one of them")
     }
@@ -53,6 +50,17 @@ struct PromptArguments: ParsableArguments {
     }
     if !chat, system != nil || chatFormat != nil {
       throw ValidationError("--system and --chat-format need --chat")
+    }
+  }
+
+  /// Fails without a prompt.
+  ///
+  /// Not a part of `validate`, which comes before arguments that nobody knows: a misspelt `--prompt`
+  /// shall be called one.
+  func check() throws {
+    guard prompt != nil || promptFile != nil || tokens != nil else {
+      throw ValidationError(
+        "there is nothing to continue; give --prompt, --prompt-file or --tokens")
     }
   }
 
@@ -79,6 +87,14 @@ struct PromptArguments: ParsableArguments {
 /// Text files named on the command line.
 enum TextFile {
   static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+  /// Fails when there is no folder for a file that is to be written after long work.
+  static func checkFolder(of path: String) throws {
+    let folder = URL(filePath: path).deletingLastPathComponent().path
+    guard FileManager.default.isWritableFile(atPath: folder) else {
+      throw CommandFailure("\(path): cannot be written; check its folder")
+    }
+  }
 
   static func read(_ path: String) throws -> String {
     guard let file = FileHandle(forReadingAtPath: path),

@@ -5,7 +5,7 @@ import Tokenization
 /// How tokens are chosen and when an answer ends.
 struct SamplingArguments: ParsableArguments {
   @Option(
-    name: .customLong("max-tokens"),
+    name: [.customShort("n"), .customLong("max-tokens")],
     help: ArgumentHelp("The most tokens to answer with.", valueName: "count"))
   var maxTokens = 256
 

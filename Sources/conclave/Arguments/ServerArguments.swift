@@ -5,7 +5,7 @@ import Foundation
 struct ServerArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Talk to a server instead of running a model, for example https://ai.example.com.",
+      "The server's address, for example https://ai.example.com.",
       valueName: "url"))
   var server: String?
 

@@ -22,7 +22,8 @@ struct Bench: ParsableCommand {
   var promptTokens = CountList([512])
 
   @Option(
-    name: .customLong("generate-tokens"), help: ArgumentHelp("Answer.", valueName: "tokens"))
+    name: .customLong("generate-tokens"),
+    help: ArgumentHelp("Tokens of each answer.", valueName: "tokens"))
   var generateTokens = 64
 
   @Option(help: ArgumentHelp("Sequences that decode together: 1,4,16,64.", valueName: "counts"))

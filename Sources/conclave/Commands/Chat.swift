@@ -38,11 +38,8 @@ struct Chat: ParsableCommand {
   static let defaultTemperature: Float = 0.3
 
   mutating func validate() throws {
-    guard (model == nil) != (serverArguments.server == nil) else {
-      throw ValidationError(
-        model == nil
-          ? "Missing expected argument '<model>', or --server"
-          : "a model and --server exclude each other; give one of them")
+    guard model == nil || serverArguments.server == nil else {
+      throw ValidationError("a model and --server exclude each other; give one of them")
     }
   }
 
@@ -51,7 +48,9 @@ struct Chat: ParsableCommand {
       let partner = try ServerPartner(address, arguments: samplingArguments)
       return try Conversation(with: partner, system: system).run()
     }
-    guard let model else { return }
+    guard let model else {
+      throw ValidationError("Missing expected argument '<model>', or --server")
+    }
     try ModelSession.withSession(
       model, modelArguments, clusterArguments, computeArguments
     ) { session in

@@ -57,7 +57,7 @@ struct Demo: ParsableCommand {
       let request = GenerationRequest(
         prompt: try tokenizer.encode(chat: [ChatMessage(.user, question)]), maxTokens: 200,
         stopTokens: tokenizer.stopTokens)
-      var writer = AnswerWriter(.wrapped(indent: "  ", width: 96))
+      var writer = AnswerWriter(.wrapped(indent: "  ", width: min(Terminal.width ?? 96, 96)))
       summaries.append(try writer.write(request, with: generator, interrupts))
       try Output.line()
     }

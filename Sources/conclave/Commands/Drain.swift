@@ -9,8 +9,9 @@ struct Drain: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Moves away what a worker of a running server holds, and lets it go.",
     discussion: """
-      Run it on the server's machine. The worker ends when others have loaded its experts; no request \
-      notices. The same happens when the worker itself gets SIGTERM.
+      Run it on the server's machine; without --server it asks http://127.0.0.1:8080. The worker \
+      ends when others have loaded its experts; no request notices. The same happens when the \
+      worker itself gets SIGTERM.
       """)
 
   @Argument(help: "The worker's number or name, as GET /cluster shows them.")
@@ -41,7 +42,7 @@ struct Drain: AsyncParsableCommand {
       try Output.line("worker \(worker) leaves when others hold its experts")
     case .success((_, let text)): throw CommandFailure("\(address.base): \(text)")
     case .failure(let error):
-      throw CommandFailure("\(address.base) cannot be reached, check --server: \(error)")
+      throw ServerAddress.unreachable(address.base, error)
     }
   }
 }

@@ -17,9 +17,11 @@ struct EmulateLink: ParsableCommand {
       line of a script, and an --at, is "at TIME CHANGE" or "every TIME CHANGE", counted from the \
       start: "at 2.5s backward drop". Workers connect to two ports of their coordinator, so give \
       it a --data-port, and put the emulator on another address of the same machine:
-        conclave serve MODEL --listen tcp://127.0.0.1:7400 --data-port 7401 --expect 1
-        conclave emulate-link --listen 127.0.0.2:7400 --to 127.0.0.1:7400 \
-      --listen 127.0.0.2:7401 --to 127.0.0.1:7401 --delay 250us --rate 1Gbit/s
+        conclave serve MODEL --expect 1 \\
+          --listen tcp://127.0.0.1:7400 --data-port 7401
+        conclave emulate-link --delay 250us --rate 1Gbit/s \\
+          --listen 127.0.0.2:7400 --to 127.0.0.1:7400 \\
+          --listen 127.0.0.2:7401 --to 127.0.0.1:7401
         conclave worker --join tcp://127.0.0.2:7400
       """)
 

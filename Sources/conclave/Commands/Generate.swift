@@ -26,6 +26,7 @@ struct Generate: ParsableCommand {
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
   func run() throws {
+    try promptArguments.check()
     let summary = try ModelSession.withSession(
       model, modelArguments, clusterArguments, computeArguments
     ) { session in
@@ -43,7 +44,7 @@ struct Generate: ParsableCommand {
       sampling: samplingArguments.parameters(defaultTemperature: 0),
       stopStrings: samplingArguments.stop,
       stopTokens: try samplingArguments.stopTokens(of: session.tokenizer()))
-    var answer = AnswerWriter(json ? .silent : .plain)
+    var answer = AnswerWriter(json ? .silent : promptArguments.chat ? .trimmed : .plain)
     let interrupts = Interrupts()
     defer { interrupts.release() }
     let summary = try answer.write(

@@ -12,11 +12,14 @@ struct KeysCommand: ParsableCommand {
         coordinator$ conclave keys new coordinator.key
         worker$      conclave keys new worker.key
       The coordinator lets the worker in, and the worker trusts the coordinator:
-        coordinator$ conclave keys allow WORKER_PUBLIC_KEY --name rack1 --file workers.allow
-        coordinator$ conclave serve model.gguf --listen tcp://192.168.1.10:7400 --expect 1 \\
+        coordinator$ conclave keys allow WORKER_PUBLIC_KEY --name rack1 \\
+                       --file workers.allow
+        coordinator$ conclave serve model.gguf --expect 1 \\
+                       --listen tcp://192.168.1.10:7400 \\
                        --cluster-key coordinator.key --allow-workers workers.allow
         worker$      conclave worker --join tcp://192.168.1.10:7400 \\
-                       --cluster-key worker.key --coordinator-key COORDINATOR_PUBLIC_KEY
+                       --cluster-key worker.key \\
+                       --coordinator-key COORDINATOR_PUBLIC_KEY
       Running processes take over changes of such lists within a second.
       """,
     subcommands: [New.self, Show.self, Allow.self, Revoke.self, List.self, APIKeys.self])

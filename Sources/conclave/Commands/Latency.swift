@@ -87,12 +87,11 @@ struct Latency: ParsableCommand {
       throw ValidationError("--watch shows links only; leave out the model and other outputs")
     }
     if json, csv { throw ValidationError("--json and --csv exclude each other; give one of them") }
-    if clusterArguments.kind == .none {
-      throw ValidationError(Self.noLink)
-    }
   }
 
   func run() throws {
+    if clusterArguments.kind == .none { throw ValidationError(Self.noLink) }
+    for path in [html, save].compactMap(\.self) { try TextFile.checkFolder(of: path) }
     let known = try baseline.map { try SavedLatencies(path: $0) }
     guard !watch else {
       return try withWorkers { prober, _ in

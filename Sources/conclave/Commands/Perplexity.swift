@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Inference
 import Tokenization
 
@@ -54,7 +55,8 @@ struct Perplexity: ParsableCommand {
         "window": .integer(window),
       ])
     } else {
-      try Output.line("perplexity \(result.value) over \(result.tokens) tokens")
+      let value = String(format: "%.4f", result.value)
+      try Output.line("perplexity \(value) over \(result.tokens) tokens")
     }
   }
 }

@@ -39,7 +39,9 @@ struct Serve: AsyncParsableCommand {
   @Option(name: .customLong("model"), help: .hidden)
   var modelOption: String?
 
-  @Option(help: ArgumentHelp("Where to listen.", valueName: "host:port"))
+  @Option(
+    help: ArgumentHelp("Where to listen; a port alone is one of 127.0.0.1.", valueName: "host:port")
+  )
   var http = "127.0.0.1:8080"
 
   @Option(
@@ -84,9 +86,6 @@ struct Serve: AsyncParsableCommand {
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
   mutating func validate() throws {
-    guard model ?? modelOption != nil else {
-      throw ValidationError("Missing expected argument '<model>'")
-    }
     guard let address = HTTPAddress(argument: http) else {
       throw ValidationError("--http must look like HOST:PORT, not \(http)")
     }
@@ -98,9 +97,10 @@ struct Serve: AsyncParsableCommand {
   }
 
   func run() async throws {
-    guard let model = model ?? modelOption, let address = HTTPAddress(argument: http) else {
-      return
+    guard let model = model ?? modelOption else {
+      throw ValidationError("Missing expected argument '<model>'")
     }
+    guard let address = HTTPAddress(argument: http) else { return }
     let logger = logArguments.makeLogger()
     var options = ChatServer.Options(modelName: name ?? Self.name(of: model))
     options.aliases = aliases
@@ -109,8 +109,10 @@ struct Serve: AsyncParsableCommand {
     options.chatFormat = chatFormat
     options.version = Conclave.configuration.version
     options.page = hasNoPage ? nil : PageFolder.page()
-    // Before the model is loaded: what is wrong with a file shall show at once.
+    // Before the model is loaded: what is wrong with an address or a file shall show at once.
     try accessArguments.apply(to: &options, at: address, logger: logger)
+    try address.checkIsFree()
+    let journal = try engineArguments.journal.map { try RequestJournal(path: $0) }
     if options.tls == nil, !address.isLoopback {
       logger.warning("Keys and texts cross the network readable; --tls-certificate encrypts them")
     }
@@ -125,17 +127,26 @@ struct Serve: AsyncParsableCommand {
       options.cluster = { painter.picture() }
     }
     if session.cluster != nil { options.drainWorker = { painter.drain($0) } }
-    try await serve(session, options, address, logger)
+    try await serve(session, journal, options, address, logger)
   }
 
   private func serve(
-    _ session: ModelSession, _ options: ChatServer.Options, _ address: HTTPAddress, _ logger: Logger
+    _ session: ModelSession, _ journal: RequestJournal?, _ options: ChatServer.Options,
+    _ address: HTTPAddress, _ logger: Logger
   ) async throws {
     var engineOptions = engineArguments.options
     engineOptions.speculation = speculationArguments.speculation
-    engineOptions.journal = try engineArguments.journal.map { try RequestJournal(path: $0) }
+    engineOptions.journal = journal
     engineOptions.prefixStore?.onFailure = { logger.error("\($0)") }
     let engine = try session.makeEngine(engineOptions)
+    let room = engine.status.pageSize * engine.status.pageCount
+    if room < engine.contextLength {
+      logger.warning(
+        """
+        --kv-memory has room for \(room) tokens, so a request of more is refused, although \
+        --context allows \(engine.contextLength)
+        """)
+    }
     let server = ChatServer(
       engine: engine, tokenizer: try session.tokenizer(), options: options, logger: logger)
     for line in server.resumeUnfinished() {

@@ -31,12 +31,12 @@ struct Simulate: ParsableCommand {
   var answerTokens = 90
 
   @Option(
-    name: .customLong("max-sequences"),
-    help: ArgumentHelp("Sequences that run at a time.", valueName: "count"))
+    name: .customLong("max-requests"),
+    help: ArgumentHelp("Requests that run at a time; more wait.", valueName: "count"))
   var maxSequences = 64
 
   @Option(
-    name: .customLong("max-inter-token-latency"),
+    name: .customLong("max-itl"),
     help: ArgumentHelp(
       "Milliseconds that a step beside prompts may take. (default: twice as long as without)",
       valueName: "ms"))
@@ -68,7 +68,7 @@ struct Simulate: ParsableCommand {
   mutating func validate() throws {
     for (name, value) in [
       ("--requests", requests), ("--prompt-tokens", promptTokens),
-      ("--answer-tokens", answerTokens), ("--max-sequences", maxSequences),
+      ("--answer-tokens", answerTokens), ("--max-requests", maxSequences),
     ] where !(1...1_000_000).contains(value) {
       throw ValidationError("\(name) must be from 1 to 1000000, not \(value)")
     }
@@ -80,7 +80,7 @@ struct Simulate: ParsableCommand {
     }
     if let limit = maxInterTokenLatency, !(0.01...1e6).contains(limit) {
       throw ValidationError(
-        "--max-inter-token-latency must be from 0.01 to 1000000 milliseconds, not \(limit)")
+        "--max-itl must be from 0.01 to 1000000 milliseconds, not \(limit)")
     }
     _ = try faults()
   }

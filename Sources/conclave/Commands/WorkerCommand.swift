@@ -9,6 +9,10 @@ struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker",
     abstract: "Joins a coordinator and computes experts for it.",
+    usage: """
+      conclave worker --join <address> [<options>]
+      conclave worker --describe [--json]
+      """,
     discussion: """
       A worker needs no copy of the model: without --model it receives its experts from the \
       coordinator. It ends when the coordinator ends the cluster; SIGTERM and Ctrl-C first let \
@@ -52,9 +56,6 @@ struct WorkerCommand: ParsableCommand {
   @OptionGroup var pollingArguments: PollingArguments
 
   mutating func validate() throws {
-    guard join != nil || describe else {
-      throw ValidationError("Missing expected argument '--join <address>'")
-    }
     guard !json || describe else {
       throw ValidationError("--json needs --describe; what a worker says are lines for people")
     }
@@ -69,7 +70,7 @@ struct WorkerCommand: ParsableCommand {
 
   func run() throws {
     if describe { return try printDescription() }
-    guard let join else { return }
+    guard let join else { throw ValidationError("Missing expected argument '--join <address>'") }
     let logger = Logger.command(endsWithInput ? .critical : .info)
     let security = try keyArguments.security(logger: logger)  // before a large file is read
     var options = WorkerOptions(

@@ -162,7 +162,8 @@ extension Throughput {
       table.add(["decode after it", "\(answer)", prompt.decode.text])
     }
     for batch in batches {
-      table.add(["decode, \(batch.sequences) sequences", "\(answer)", batch.decode.text])
+      let sequences = batch.sequences == 1 ? "1 sequence" : "\(batch.sequences) sequences"
+      table.add(["decode, \(sequences)", "\(answer)", batch.decode.text])
     }
     for depth in depths {
       table.add(["decode at depth \(depth.tokens)", "\(answer)", depth.decode.text])

@@ -46,7 +46,8 @@ final class ClusterSession {
     coordinator = try ClusterCoordinator(model, kernels: kernels, options: options)
     guard case .local(let count) = arguments.kind else {
       processes = nil
-      Terminal.note("waiting for \(options.expectedWorkers) workers at \(coordinator.endpoint)")
+      let workers = options.expectedWorkers == 1 ? "a worker" : "\(options.expectedWorkers) workers"
+      Terminal.note("waiting for \(workers) at \(coordinator.endpoint)")
       return
     }
     let worker = Self.workerArguments(

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Dispatch
 import Foundation
+import Glibc
 import Inference
 import ModelFiles
 import NIOCore
@@ -95,7 +96,7 @@ final class ServerPartner: ChatPartner {
     do {
       response = try await client.execute(request, timeout: .hours(24))
     } catch {
-      throw CommandFailure("\(base) cannot be reached, check --server: \(error)")
+      throw ServerAddress.unreachable(base, error)
     }
     guard response.status == .ok else {
       let body = try await response.body.collect(upTo: 1 << 20)
@@ -133,6 +134,15 @@ extension ServerAddress {
       configuration.tlsConfiguration = tls
     }
     return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+  }
+
+  /// The failure of a connection, in the system's words where it has some.
+  static func unreachable(_ base: String, _ error: any Error) -> CommandFailure {
+    let reason =
+      if let error = error as? IOError { unsafe String(cString: strerror(error.errnoCode)) } else {
+        "\(error)"
+      }
+    return CommandFailure("\(base) cannot be reached, check --server: \(reason)")
   }
 
   /// What an error response says.

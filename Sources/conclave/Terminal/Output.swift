@@ -1,14 +1,18 @@
-import Foundation
+import Glibc
 
 /// Standard output: results only.
 enum Output {
   /// Writes the text at once, so that streamed answers appear as they come.
   static func write(_ text: String) throws {
-    do {
-      try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-    } catch {
-      throw CommandFailure(
-        "cannot write to standard output, check where it goes: \(error.localizedDescription)")
+    var rest = Array(text.utf8)
+    while !rest.isEmpty {
+      let count = unsafe Glibc.write(STDOUT_FILENO, rest, rest.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else {
+        let reason = unsafe String(cString: strerror(errno))
+        throw CommandFailure("cannot write to standard output, check where it goes: \(reason)")
+      }
+      rest.removeFirst(count)
     }
   }
 

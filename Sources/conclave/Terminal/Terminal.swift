@@ -16,9 +16,11 @@ enum Terminal {
   /// NO_COLOR (no-color.org): any value turns colours off.
   static let allowsColour = !isDumb && (environment["NO_COLOR"] ?? "").isEmpty
 
-  /// Columns of the terminal; 80 where there is none.
-  static var width: Int {
-    Int(environment["COLUMNS"] ?? "").map { min(max($0, 40), 200) } ?? 80
+  /// Columns of the terminal that shows results; nil where there is none.
+  static var width: Int? {
+    var size = winsize()
+    let isKnown = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? max(Int(size.ws_col), 20) : nil
   }
 
   /// Whether every line on standard error is a JSON object, because a machine reads them.

@@ -40,8 +40,8 @@ extension LatencyPage {
     svg text { fill: var(--ink); font-size: 12px; font-family: inherit; }
     svg text.soft { fill: var(--soft); }
     svg .grid { stroke: var(--line); stroke-width: 1; }
-    table { border-collapse: collapse; width: 100%; font-size: 13px; }
-    th, td { text-align: right; padding: 4px 0 4px 12px; border-bottom: 1px solid var(--line);
+    table { border-collapse: collapse; width: 100%; font-size: 12px; }
+    th, td { text-align: right; padding: 4px 0 4px 9px; border-bottom: 1px solid var(--line);
       white-space: nowrap; }
     th { color: var(--soft); font-weight: 500; }
     th:first-child, td:first-child, td.text, th.text { text-align: left; padding-left: 0; }
