@@ -126,6 +126,13 @@ let package = Package(
         "Tensors", "Worker", log,
       ],
       path: "Benchmarks/DispatchCost/Program", swiftSettings: swift),
+    .executableTarget(
+      name: "StreamFloor",
+      dependencies: [
+        nioCore, .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      path: "Benchmarks/StreamFloor", swiftSettings: swift),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
       name: "TestSupport", dependencies: ["CAllocations", "ModelFiles", "Tokenization"],
