@@ -41,7 +41,7 @@ extension Membership {
     return silence > rules.silenceLimit || phase == .serving && !isWhole
   }
 
-  /// Finds workers that have been silent too long.
+  /// Finds workers that have been silent too long, or do not get on with loading.
   package mutating func tick(at time: Duration) -> [Action] {
     var actions: [Action] = []
     // Who did not listen itself, because it was held up, cannot say that others were silent.
@@ -53,7 +53,9 @@ extension Membership {
       actions += lose(
         index, reason: "it has been silent for \(silence.wholeMilliseconds) ms", at: time)
     }
-    return actions.isEmpty ? releaseFormerHolders(at: time) : actions + rebalance()
+    let hasStalled = noteStalls(at: time)
+    return actions.isEmpty && !hasStalled
+      ? releaseFormerHolders(at: time) : actions + rebalance()
   }
 
   /// The engine's thread has lost a worker.

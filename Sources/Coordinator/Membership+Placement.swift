@@ -189,9 +189,10 @@ extension Membership {
     let loaded = Dictionary(uniqueKeysWithValues: available.map { ($0.id, $0.loaded) })
     var better = plan.repaired(
       geometry, over: capacities, epoch: next, replicas: isWhole ? rules.replicas : 1,
-      loaded: loaded)
-    if isWhole, available.allSatisfy({ hasLoaded($0) || $0.wantsWork }) {
-      for index in members.indices where members[index].isAvailable && members[index].wantsWork {
+      loaded: loaded, stalled: stalled)
+    if isWhole, available.allSatisfy({ hasLoaded($0) || $0.wantsWork || $0.isStalled }) {
+      for index in members.indices
+      where members[index].isAvailable && members[index].wantsWork && !members[index].isStalled {
         members[index].wantsWork = false
         better = better.relieved(
           by: members[index].id, geometry, over: capacities, epoch: next)

@@ -77,12 +77,22 @@ package struct Membership {
     package internal(set) var isReady = false
     /// Whether it is to go as soon as others hold what it holds.
     package internal(set) var isDraining = false
+    /// How much it had loaded when that was last seen to grow; nil while there is nothing to load.
+    var lastGain: Gain?
+    /// Whether it does not get on with loading what it shall hold.
+    package internal(set) var isStalled = false
     /// Whether it has come while others had all the work.
     var wantsWork = false
     package internal(set) var lostReason: String?
 
     /// Whether it takes new groups.
     var isAvailable: Bool { lostReason == nil && !isDraining }
+
+    /// A number of loaded groups, and when it was reached.
+    struct Gain: Equatable {
+      let loadedGroups: Int
+      let at: Duration
+    }
 
     /// What lines for people call the worker.
     package var label: String { "\(id) (\(hello.name))" }

@@ -9,7 +9,10 @@ import Transport
 
 extension RemoteExperts {
   /// Connections that are kept of workers that have no links yet, or had some.
-  private static let mostAttachments = 4_096
+  package static let mostAttachments = 4_096
+
+  /// Connections that are kept.
+  package var attachmentCount: Int { attached.count }
 
   /// A worker is lost: what it owes is asked of others, and the control plane is told.
   func lose(_ worker: Int, _ reason: String, suspendedFor pause: Duration? = nil) {
@@ -79,10 +82,20 @@ extension RemoteExperts {
     slot.tracker.forgiveRefusals()
   }
 
+  /// When a reply is late; of a worker that has not answered yet, by what the others take.
+  func lateLimit(of worker: Int, size: Int) -> Duration {
+    times[worker].knownLimit(size: size)
+      ?? ReplyTimes.limit(beside: timesOfOthers.compactMap { $0.knownLimit(size: size) })
+  }
+
   /// How long a worker may take; of one that has not answered yet, by what the others take.
   func lossLimit(of worker: Int, size: Int) -> Duration? {
     if let limit = times[worker].lossLimit(size: size) { return limit }
-    return times.lazy.compactMap { $0.lossLimit(size: size) }.max().map { $0 * 4 }
+    return timesOfOthers.compactMap { $0.lossLimit(size: size) }.max().map { $0 * 2 }
+  }
+
+  private var timesOfOthers: [ReplyTimes] {
+    links.indices.filter { routes.states[$0] != .lost }.map { times[$0] }
   }
 
   private func missingReply(of worker: Int, in slot: CallSlot) -> String {

@@ -196,7 +196,7 @@ extension RemoteExperts {
     slot.tracker.sent(
       share, part.groups, partialCount: part.partials.count, to: worker, attempt: attempt,
       enqueuedAt: enqueuedAt, at: now,
-      lateAt: now + times[worker].limit(size: part.entries.count),
+      lateAt: now + lateLimit(of: worker, size: part.entries.count),
       lostAt: lossLimit(of: worker, size: part.entries.count).map { now + $0 })
     recorder?.sent(call.number, to: worker, at: MonotonicTime.nanoseconds)
   }

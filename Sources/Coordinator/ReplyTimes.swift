@@ -1,7 +1,8 @@
 /// When the replies of a link come: learns an upper bound that few exceed, by the size of a call.
 ///
 /// The bound of a size rises quickly with slow replies and sinks slowly with fast ones, so that
-/// about one in a hundred is above it.
+/// about one in a hundred is above it. One reply moves it by a quarter at most: a process that stood
+/// still for seconds says nothing about the next replies, for which nobody shall wait as long.
 package struct ReplyTimes {
   /// How far above the bound a reply is late.
   private static let factor = 3.0
@@ -26,14 +27,26 @@ package struct ReplyTimes {
     if bound == 0 {
       bounds[index] = seconds
     } else {
-      bounds[index] += (seconds - bound) * (seconds > bound ? 0.2 : 0.002)
+      // Far above everything that comes, it stems from a first reply that was held up.
+      let isFarAbove = seconds < bound / 16
+      bounds[index] +=
+        seconds > bound
+        ? min((seconds - bound) * 0.2, bound * 0.25)
+        : (seconds - bound) * (isFarAbove ? 0.02 : 0.002)
     }
   }
 
   /// How long after its sending a call of `size` entries is late.
-  package func limit(size: Int) -> Duration {
-    guard let bound = bound(Self.index(size)) else { return Self.unknown }
-    return max(.seconds(bound * Self.factor), Self.floor)
+  package func limit(size: Int) -> Duration { knownLimit(size: size) ?? Self.unknown }
+
+  /// The same, of a worker that has not answered yet and beside which others take `limits`.
+  package static func limit(beside limits: some Sequence<Duration>) -> Duration {
+    limits.max().map { min($0 * 2, unknown) } ?? unknown
+  }
+
+  /// The same; nil when too little is known.
+  package func knownLimit(size: Int) -> Duration? {
+    bound(Self.index(size)).map { max(.seconds($0 * Self.factor), Self.floor) }
   }
 
   /// How long after its sending a call of `size` entries will not be answered any more.

@@ -33,13 +33,16 @@ extension PlacementPlan {
   ///   - epoch: The new plan's epoch.
   ///   - replicas: Holders that each group shall have.
   ///   - loaded: What each worker holds already; nil is everything that the plan gives it.
+  ///   - stalled: What workers shall hold and do not get on with: others are to hold it, too, so that
+  ///     every group has somebody. Such workers get nothing new.
   /// - Returns: The new plan; what nobody has room for stays without a holder.
   public func repaired(
     _ geometry: ExpertGeometry, over workers: [WorkerCapacity], epoch: UInt64, replicas: Int,
-    loaded: [WorkerID: Set<PlacementUnit>]? = nil
+    loaded: [WorkerID: Set<PlacementUnit>]? = nil, stalled: [WorkerID: Set<PlacementUnit>] = [:]
   ) -> PlacementPlan {
     var repair = PlacementRepair(self, geometry, workers, epoch: epoch)
     repair.loaded = loaded
+    repair.stalled = stalled
     for count in 1...max(replicas, 1) {
       for group in geometry.groups { repair.fill(group, holders: count) }
     }
@@ -65,6 +68,7 @@ private struct PlacementRepair {
   private let geometry: ExpertGeometry
   private let workers: [WorkerCapacity]
   var loaded: [WorkerID: Set<PlacementUnit>]?
+  var stalled: [WorkerID: Set<PlacementUnit>] = [:]
   private var held: [WorkerID: Int] = [:]  // bytes
   private var preferred: [WorkerID: Int] = [:]  // bytes of the groups that it is asked for first
 
@@ -103,7 +107,7 @@ private struct PlacementRepair {
 
   /// Gives every layer's part of a group at least so many holders, where there is room.
   mutating func fill(_ group: GroupIndex, holders count: Int) {
-    let lacking = units(of: group).filter { plan[$0.layer, $0.group].count < count }
+    let lacking = units(of: group).filter { holderCount($0, ofFirst: count == 1) < count }
     guard !lacking.isEmpty else { return }
     if let worker = best(for: lacking) {
       for unit in lacking { add(worker, to: unit) }
@@ -116,11 +120,17 @@ private struct PlacementRepair {
     }
   }
 
+  /// How many shall hold a unit; where it is about the first one, without those that do not get on.
+  private func holderCount(_ unit: PlacementUnit, ofFirst isFirst: Bool) -> Int {
+    plan[unit.layer, unit.group].count { !isFirst || stalled[$0]?.contains(unit) != true }
+  }
+
   /// Lets some worker forget copies of which others hold enough, so that it has room for `unit`.
   private mutating func makeRoom(for unit: PlacementUnit, sparing count: Int) -> WorkerID? {
     let size = size([unit])
     let holders = plan[unit.layer, unit.group]
-    for worker in workers where !holders.contains(worker.worker) {
+    for worker in workers
+    where !holders.contains(worker.worker) && stalled[worker.worker] == nil {
       var room = worker.memoryByteCount - held[worker.worker, default: 0]
       var forgotten: [PlacementUnit] = []
       for other in plan.units where room < size && isSpare(other, at: worker.worker, count) {
@@ -152,7 +162,8 @@ private struct PlacementRepair {
     let size = size(units)
     let holders = Set(units.flatMap { plan[$0.layer, $0.group] })
     let fitting = workers.filter {
-      !holders.contains($0.worker) && $0.memoryByteCount - held[$0.worker, default: 0] >= size
+      !holders.contains($0.worker) && stalled[$0.worker] == nil
+        && $0.memoryByteCount - held[$0.worker, default: 0] >= size
     }
     return fitting.min { left, right in
       let (a, b) = (seconds(left, size), seconds(right, size))

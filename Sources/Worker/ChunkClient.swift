@@ -10,17 +10,19 @@ import Transport
 /// Reads expert groups from the coordinator in chunks, each checked against its SHA-256.
 ///
 /// It has a connection of its own, so that the control thread goes on answering meanwhile. Requests
-/// are sent ahead, so that the link is not idle while a chunk is checked and packed.
+/// are sent ahead, so that the link is not idle while a chunk is checked and packed. After a silence
+/// it connects anew: what was asked for went down with a broken connection, or the library has given
+/// the connection up, as it does when bytes changed on the way.
 final class ChunkClient: ExpertSource {
   /// Bytes of a chunk: small enough that reading, checking and sending overlap.
   private static let chunkByteCount = min(1 << 20, WireLimits.chunkByteCount)
   /// Chunks that are asked for at once.
   private static let window = 4
-  /// Times that a corrupt or missing chunk is asked for again.
+  /// Times that a corrupt chunk is asked for again.
   private static let retryCount = 3
 
   private struct Link: ~Copyable {
-    let dealer: DealerSocket
+    var dealer: DealerSocket
     let codec = MessageCodec()
     var message = Multipart()
   }
@@ -29,16 +31,29 @@ final class ChunkClient: ExpertSource {
   private let incarnation: Incarnation
   private let epoch: Epoch
   private let timeout: Duration
+  private let connect: @Sendable () throws -> DealerSocket
   private let isStopped: @Sendable () -> Bool
 
+  /// Connects to the coordinator at `endpoint`.
+  ///
+  /// - Parameters:
+  ///   - context: Moves the bytes.
+  ///   - endpoint: Where the coordinator listens.
+  ///   - security: The keys.
+  ///   - incarnation: That of the worker.
+  ///   - epoch: That of its assignment.
+  ///   - timeout: The longest silence before it connects anew.
+  ///   - isStopped: Whether nobody needs the bytes any more.
+  /// - Throws: `TransportError` when the endpoint is none.
   init(
     _ context: TransportContext, endpoint: String, security: SocketSecurity,
     incarnation: Incarnation, epoch: Epoch, timeout: Duration,
     isStopped: @escaping @Sendable () -> Bool
   ) throws {
-    let dealer = try DealerSocket(
-      context, connect: endpoint, as: .random(), .control.secured(by: security))
-    link = Mutex(Link(dealer: dealer))
+    connect = {
+      try DealerSocket(context, connect: endpoint, as: .random(), .control.secured(by: security))
+    }
+    link = Mutex(Link(dealer: try connect()))
     self.incarnation = incarnation
     self.epoch = epoch
     self.timeout = timeout
@@ -55,7 +70,9 @@ final class ChunkClient: ExpertSource {
     let requests = stride(from: bytes.lowerBound, to: bytes.upperBound, by: size).map {
       ChunkRequest(unit: unit, offset: $0, count: min(size, bytes.upperBound - $0))
     }
-    var transfer = Transfer(requests: requests, start: bytes.lowerBound)
+    var transfer = Transfer(
+      waiting: requests.reversed(), start: bytes.lowerBound,
+      patience: TransferPatience(most: timeout, at: MonotonicTime.now))
     let failure = link.withLock { link -> (any Error)? in
       do {
         try run(&transfer, &link, into: &destination)
@@ -65,34 +82,31 @@ final class ChunkClient: ExpertSource {
     if let failure { throw failure }
   }
 
-  /// Which requests of one read are done, on their way, or still to be sent.
+  /// Which requests of one read are on their way or still to be sent.
   private struct Transfer {
-    let requests: [ChunkRequest]
+    var waiting: [ChunkRequest]  // the next one is the last
     let start: Int
-    var next = 0
-    var pending: [ChunkRequest: Int] = [:]  // attempts so far
+    var patience: TransferPatience
+    var pending: [ChunkRequest: Int] = [:]  // times that what came was wrong
 
-    var isDone: Bool { next == requests.count && pending.isEmpty }
+    var isDone: Bool { waiting.isEmpty && pending.isEmpty }
   }
 
   private func run(
     _ transfer: inout Transfer, _ link: inout Link, into destination: inout MutableRawSpan
   ) throws {
-    var lastArrival = MonotonicTime.now
     while !transfer.isDone {
       if isStopped() { throw WorkerError.transfer("the transfer of weights was ended") }
-      while transfer.pending.count < Self.window, transfer.next < transfer.requests.count {
-        let request = transfer.requests[transfer.next]
+      while transfer.pending.count < Self.window, let request = transfer.waiting.last {
         guard try send(request, &link) else { break }
-        transfer.pending[request] = 1
-        transfer.next += 1
+        transfer.pending[request] = 0
+        transfer.waiting.removeLast()
       }
       if try link.dealer.receive(&link.message, timeout: .milliseconds(100)) {
         try accept(&transfer, &link, into: &destination)
-        lastArrival = MonotonicTime.now
-      } else if MonotonicTime.now - lastArrival > timeout {
-        try repeatPending(&transfer, &link)
-        lastArrival = MonotonicTime.now
+        transfer.patience.arrived(at: MonotonicTime.now)
+      } else if transfer.patience.isExhausted(at: MonotonicTime.now) {
+        try connectAnew(&transfer, &link)
       }
     }
   }
@@ -107,13 +121,13 @@ final class ChunkClient: ExpertSource {
       throw WorkerError.transfer(refusal.text)
     }
     guard case .chunkReply(let reply) = control.body, control.incarnation == incarnation,
-      let attempts = transfer.pending[reply.request]
+      let failures = transfer.pending[reply.request]
     else { return }
     if Self.holds(link.message, reply) {
       destination.copy(link.message.frame(1), at: reply.request.offset - transfer.start)
       transfer.pending[reply.request] = nil
     } else {
-      try retry(reply.request, attempts, &transfer, &link, "is not what its SHA-256 says")
+      try retry(reply.request, failures + 1, &transfer, &link)
     }
   }
 
@@ -123,24 +137,34 @@ final class ChunkClient: ExpertSource {
       && ModelDigest(sha256: message.frame(1)) == reply.sha256
   }
 
-  private func repeatPending(_ transfer: inout Transfer, _ link: inout Link) throws {
-    for (request, attempts) in transfer.pending {
-      try retry(request, attempts, &transfer, &link, "did not come within \(timeout)")
+  /// Lets what is on its way be asked for again over a connection of its own.
+  private func connectAnew(_ transfer: inout Transfer, _ link: inout Link) throws {
+    transfer.waiting += transfer.pending.keys.sorted { $0.offset > $1.offset }
+    transfer.pending = [:]
+    guard transfer.patience.tryAgain(at: MonotonicTime.now) else {
+      throw failure(
+        transfer.waiting.last, "did not come over \(TransferPatience.mostTries) connections")
     }
+    link.dealer = try connect()
   }
 
   private func retry(
-    _ request: ChunkRequest, _ attempts: Int, _ transfer: inout Transfer, _ link: inout Link,
-    _ problem: String
+    _ request: ChunkRequest, _ failures: Int, _ transfer: inout Transfer, _ link: inout Link
   ) throws {
-    guard attempts <= Self.retryCount else {
-      throw WorkerError.transfer(
-        "layer \(request.unit.layer), group \(request.unit.group), byte \(request.offset): a chunk "
-          + "of the weights \(problem), \(attempts) times; check the network, or copy the model "
-          + "file to this machine and pass --model")
+    guard failures <= Self.retryCount else {
+      throw failure(request, "is not what its SHA-256 says, \(failures) times")
     }
-    transfer.pending[request] = attempts + 1
+    transfer.pending[request] = failures
     _ = try send(request, &link)
+  }
+
+  private func failure(_ request: ChunkRequest?, _ problem: String) -> WorkerError {
+    let place = request.map {
+      "layer \($0.unit.layer), group \($0.unit.group), byte \($0.offset): "
+    }
+    return .transfer(
+      "\(place ?? "")a chunk of the weights \(problem); check the network, or copy the model file to "
+        + "this machine and pass --model")
   }
 
   private func send(_ request: ChunkRequest, _ link: inout Link) throws -> Bool {

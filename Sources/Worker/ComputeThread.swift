@@ -6,6 +6,7 @@ import Messages
 import ModelFiles
 import Placement
 import Synchronization
+import Telemetry
 import Transport
 
 /// The thread that loads experts and then owns the data socket and computes.
@@ -66,8 +67,12 @@ final class ComputeThread: Sendable {
   /// Ends the thread, and waits for it up to `limit`; whether it has ended.
   func stop(within limit: Duration) -> Bool {
     flag.raise()
-    let nanoseconds = Int(clamping: Int64(limit / .nanoseconds(1)))
-    guard ended.wait(timeout: .now() + .nanoseconds(nanoseconds)) == .success else { return false }
+    // Not by the semaphore's own timeout, which follows the wall clock and its jumps.
+    let end = MonotonicTime.now + limit
+    while ended.wait(timeout: .now()) != .success {
+      guard MonotonicTime.now < end else { return false }
+      Thread.sleep(forTimeInterval: 0.002)
+    }
     ended.signal()
     return true
   }

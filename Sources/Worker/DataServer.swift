@@ -32,12 +32,23 @@ struct DataServer: ~Copyable {
     }
   }
 
+  /// How long a data connection may take: after a handshake that failed the library makes none.
+  private static let connectionTime: Duration = .seconds(5)
+
   /// Tells the coordinator whose connection this is, as soon as there is one.
+  ///
+  /// - Throws: `WorkerError.interrupted` when there is none for too long; another socket may get one.
   mutating func attach(while isWanted: () -> Bool) throws {
+    let end = MonotonicTime.now + Self.connectionTime
     while isWanted() {
       outbox.removeAll()
       try appendEmpty(2)
       if try send(.attach) { return }
+      guard MonotonicTime.now < end else {
+        throw WorkerError.interrupted(
+          "no data connection to \(work.endpoint) for \(Self.connectionTime); if that goes on, check"
+            + " that this machine reaches that port")
+      }
       _ = try dealer.receive(&inbox, timeout: .milliseconds(20))
     }
   }

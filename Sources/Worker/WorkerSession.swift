@@ -36,6 +36,9 @@ final class WorkerSession {
   private var nextReport = MonotonicTime.now
   private var nextNote = MonotonicTime.now + .seconds(1)
   private var nextSign = MonotonicTime.now
+  private var lastTurn = MonotonicTime.now
+  /// Since when nothing can be sent.
+  private var unsentSince: Duration?
 
   init(
     _ context: TransportContext, _ options: WorkerOptions, _ security: SocketSecurity,
@@ -79,7 +82,7 @@ final class WorkerSession {
       if try dealer.receive(&message, timeout: .milliseconds(20)) {
         if let outcome = try receive() { return outcome }
       }
-      if let outcome = checkHandshake() ?? checkSilence() { return outcome }
+      if let outcome = checkHandshake() ?? checkConnection() ?? checkSilence() { return outcome }
       if let outcome = try checkCompute() { return outcome }
     }
     return .exit
@@ -109,6 +112,7 @@ final class WorkerSession {
     let interval = welcome.map { Duration.milliseconds($0.progressMilliseconds) }
     nextReport = now + (interval ?? .seconds(1))
     let sent = try send(welcome == nil ? .hello(hello) : .progress(status.progress))
+    unsentSince = sent ? nil : unsentSince ?? now
     if !sent, welcome == nil {
       nextReport = now + .milliseconds(50)
       if now >= nextNote {
@@ -260,6 +264,19 @@ final class WorkerSession {
     return .rejoin(after: options.retryPause)
   }
 
+  /// A coordinator that serves loses a worker whose connection does not come back, and the library does
+  /// not make some again: another one is tried.
+  private func checkConnection() -> Outcome? {
+    guard readyEpoch.rawValue > 0, let unsentSince,
+      MonotonicTime.now - unsentSince > Self.reconnectionTime
+    else { return nil }
+    options.logger.warning("The connection to \(options.join) has ended; joining anew")
+    return .rejoin(after: .zero)
+  }
+
+  /// How long a connection may take to be made anew.
+  private static let reconnectionTime: Duration = .seconds(1)
+
   private func checkSilence() -> Outcome? {
     guard let welcome else { return nil }
     let limit = Duration.milliseconds(welcome.silenceMilliseconds)
@@ -270,6 +287,10 @@ final class WorkerSession {
 
   /// Fails when the compute thread is stuck, which the coordinator is told.
   private func checkProgress() throws {
+    // A process that was stopped, or a machine that slept, says nothing about its compute thread.
+    let now = MonotonicTime.now
+    if now - lastTurn > .milliseconds(500) { status.excuse(now - lastTurn) }
+    lastTurn = now
     guard let time = status.stuckTime(most: options.stuckLimit) else { return }
     let error = WorkerError.stuck(for: time)
     _ = try send(.refusal(Refusal(.load, error.description.wireLine)))

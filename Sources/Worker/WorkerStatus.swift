@@ -41,6 +41,15 @@ final class WorkerStatus: Sendable {
     }
   }
 
+  /// The whole process has stood still for `time`, which does not count as work.
+  func excuse(_ time: Duration) {
+    let nanoseconds = UInt64(max(0, time / .nanoseconds(1)))
+    state.withLock {
+      guard let since = $0.busySince else { return }
+      $0.busySince = min(MonotonicTime.nanoseconds, since &+ nanoseconds)
+    }
+  }
+
   /// How long the compute thread has been at one unit of work, when that is too long: more than
   /// `most`, or many times what such a dispatch takes.
   func stuckTime(most: Duration) -> Duration? {

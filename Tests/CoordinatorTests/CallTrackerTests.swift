@@ -238,6 +238,27 @@ import Testing
     #expect(times.limit(size: 6) == .milliseconds(25))
   }
 
+  /// After one reply that was seconds late, everything of that worker was waited for as long: for
+  /// thousands of calls, replicas were not asked and a worker that hung was not given up.
+  @Test func `one very late reply does not change what is late`() {
+    var times = ReplyTimes()
+    for _ in 0..<200 { times.record(.milliseconds(10), size: 6) }
+    times.record(.seconds(7), size: 6)
+    #expect(times.limit(size: 6) < .milliseconds(40))
+    #expect(times.lossLimit(size: 6) == .seconds(1))
+    var first = ReplyTimes()
+    first.record(.seconds(7), size: 6)
+    for _ in 0..<400 { first.record(.milliseconds(1), size: 6) }
+    #expect(first.limit(size: 6) < .milliseconds(100))
+  }
+
+  @Test func `a worker that has not answered yet is late by what others take`() {
+    #expect(ReplyTimes.limit(beside: []) == .milliseconds(400))
+    #expect(
+      ReplyTimes.limit(beside: [.milliseconds(25), .milliseconds(40)]) == .milliseconds(80))
+    #expect(ReplyTimes.limit(beside: [.seconds(9)]) == .milliseconds(400))
+  }
+
   @Test func `one call in twenty may be sent twice`() {
     var budget = HedgeBudget()
     while budget.allowsOne { budget.spend() }

@@ -5,6 +5,7 @@ import Messages
 import ModelFiles
 import Placement
 import Testing
+import Transport
 import Worker
 
 /// Workers come, go and lie while calls are made: every answer has the bits of a run without faults.
@@ -230,6 +231,42 @@ import Worker
     #expect(remote.comparedCount > 0)
     try check(remote)
     #expect(coordinator.workers.contains { $0.name == "b" && $0.lostReason == nil })
+  }
+
+  /// Connections were remembered for ever that said they were a worker's; newcomers still have to be
+  /// found among them.
+  @Test func `attachments of strangers stay few, and workers that come later are attached`() throws
+  {
+    let (coordinator, workers) = try cluster(["a"])
+    var all = workers
+    defer { end(coordinator, all) }
+    let remote = try #require(coordinator.experts)
+    let dealer = try DealerSocket(
+      try TransportContext(), connect: coordinator.dataEndpoint, as: .random(), .data())
+    let codec = MessageCodec()
+    for _ in 0..<RemoteExperts.mostAttachments + 500 {
+      var bytes: [UInt8] = []
+      let header = DataHeader(
+        incarnation: .random(), epoch: Epoch(rawValue: 1), model: model.served.digest.short,
+        checksum: 0, body: .attach)
+      try codec.encode(header, into: &bytes)
+      var message = Multipart()
+      repeat {
+        message.removeAll()
+        for frame in [bytes, [], []] { try message.append(frame) }
+        if try dealer.send(&message) { break }
+        _ = try answer(remote, layer, rows: 1, seed: 1)
+      } while true
+    }
+    for seed in 0..<200 as Range<UInt64> { _ = try answer(remote, layer, rows: 1, seed: seed) }
+    #expect(remote.attachmentCount > 1 && remote.attachmentCount <= RemoteExperts.mostAttachments)
+    all.append(join(coordinator, "late"))
+    #expect(
+      waits {
+        _ = try? answer(remote, layer, rows: 6, seed: 1)
+        return remote.latencies.contains { $0.label.contains("late") }
+      })
+    try check(remote)
   }
 
   @Test func `a worker that cannot compute is passed over`() throws {

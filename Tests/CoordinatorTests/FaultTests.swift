@@ -166,8 +166,6 @@ import Testing
   @Test func `a worker that goes while it is idle is lost`() throws {
     let log = LogLines()
     let coordinator = try makeCoordinator(model.served, workers: 1, log: log) {
-      $0.progressInterval = .milliseconds(20)
-      $0.silenceLimit = .milliseconds(400)
       $0.recoveryTimeout = .milliseconds(50)
     }
     let worker = ScriptedWorker(join: coordinator.endpoint) { _ in nil }

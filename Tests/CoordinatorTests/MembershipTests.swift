@@ -259,6 +259,40 @@ import Testing
     #expect(membership.members.count <= 11)
   }
 
+  /// A worker that was to load a lost group and whose transfer stood still held that group up for as long
+  /// as it reported that it lives: 32 s in a storm, until that ended its process.
+  @Test mutating func `who does not get on with loading what nobody holds is helped out`() throws {
+    load()
+    _ = membership.handle(hello("c"), from: third, at: .zero)
+    let ready = Ready(residentBytes: 1, loadedGroups: membership.members[2].units.count)
+    _ = membership.handle(.ready(ready), from: third, at: .zero)
+    _ = membership.lose(WorkerID(0), reason: "gone", suspendedFor: nil, at: .seconds(1))
+    let plan = try #require(membership.plan)
+    let stuck = try #require(
+      membership.members.first { $0.lostReason == nil && !$0.loaded.isSuperset(of: $0.units) })
+    let missing = stuck.units.filter { !stuck.loaded.contains($0) }
+    #expect(missing.allSatisfy { plan[$0.layer, $0.group].last == stuck.id })
+    var helper: Incarnation?
+    var time = Duration.seconds(1)
+    while helper == nil, time < .seconds(9) {
+      time += .milliseconds(100)
+      for member in membership.members where member.lostReason == nil {
+        let loaded = member.loaded.count
+        let report = Progress(
+          state: .loading, counter: 9, busyNanoseconds: 0, loadedGroups: loaded,
+          assignedGroups: member.units.count, residentBytes: 3)
+        _ = membership.handle(.progress(report), from: member.incarnation, at: time)
+      }
+      helper = sent(membership.tick(at: time)).first?.1
+    }
+    #expect(time > .seconds(3) && helper != nil && helper != stuck.incarnation)
+    let after = try #require(membership.plan)
+    #expect(missing.allSatisfy { after[$0.layer, $0.group].contains(stuck.id) })
+    #expect(missing.allSatisfy { after[$0.layer, $0.group].count >= 2 })
+    // Nobody is asked again and again.
+    #expect(sent(membership.tick(at: time + .seconds(1))).isEmpty)
+  }
+
   @Test mutating func `a worker that returns gets what it had`() throws {
     load()
     let before = membership.members[0].units
@@ -286,6 +320,17 @@ import Testing
       }
     }
     #expect(paused == .seconds(6))
+    // Not when it is the only one that could hold something.
+    var needing = membership
+    for id in [WorkerID(0), WorkerID(1)] {
+      _ = needing.lose(id, reason: "gone", suspendedFor: nil, at: .seconds(6))
+    }
+    let needed = sent(needing.handle(hello("flapping"), from: third, at: .seconds(6)))
+    guard case .welcome? = needed.first?.0, case .assignment(let all)? = needed.last?.0 else {
+      Issue.record("not welcomed: \(needed)")
+      return
+    }
+    #expect(all.units.count == needing.plan?.units.count)
     let later = membership.handle(hello("flapping"), from: .random(), at: .seconds(60))
     #expect(membership.member(third) == nil && !later.isEmpty)
   }

@@ -1,9 +1,11 @@
 import Coordinator
 import Experts
 import Foundation
+import Messages
 import ModelFiles
 import Placement
 import Testing
+import Transport
 import Worker
 
 /// A coordinator that starts again finds its workers' experts still in their memory.
@@ -119,5 +121,25 @@ import Worker
     let next = try live(other, at: first.endpoint, workers: 1)
     #expect(next.answer == (try localAnswer(other)))
     #expect(!workers[0].log.contain("Kept "))
+  }
+
+  /// A data connection that fails in its handshake is not made again by the library: such a worker said
+  /// that it lived, and never answered.
+  @Test func `a worker without a data connection says so and joins anew`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    let peer = try #require(try coordinator.welcome(model))
+    let first = coordinator.incarnation
+    try coordinator.send(.assignment(Assignment(origin: .transfer, units: [])), to: peer)
+    let text =
+      "no data connection to tcp://127.0.0.1:9 for 5.0 seconds; if that goes on, check that this "
+      + "machine reaches that port"
+    #expect(try coordinator.receive()?.0 == .refusal(Refusal(.malformed, text)))
+    guard case .hello? = try coordinator.receive()?.0 else {
+      Issue.record("it does not join again")
+      return
+    }
+    #expect(coordinator.incarnation != first)
+    worker.stop()
   }
 }

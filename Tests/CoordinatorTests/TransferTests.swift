@@ -79,6 +79,51 @@ import Worker
     worker.stop()
   }
 
+  /// What was asked for over a connection that went down, or that the library had given up because
+  /// bytes changed on the way, was asked for again over the same one, after 10 s of silence each time.
+  @Test func `a transfer goes on over another connection when one falls silent`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    let peer = try #require(try coordinator.welcome(model))
+    try coordinator.send(.assignment(Assignment(origin: .transfer, units: [unit])), to: peer)
+    var silent: RoutingID?
+    var other: RoutingID?
+    while !worker.log.contain("Holding") {
+      guard let (body, sender) = try coordinator.receive() else { break }
+      guard case .chunkRequest(let request) = body else { continue }
+      silent = silent ?? sender
+      guard sender != silent else { continue }
+      other = sender
+      let payload = try bytes(request)
+      let digest = ModelDigest(sha256: payload.rawSpan)
+      try coordinator.send(
+        .chunkReply(ChunkReply(request: request, sha256: digest)), payload: payload, to: sender)
+      // The data socket does not exist, so that the worker does not get further than this.
+      break
+    }
+    #expect(silent != nil && other != nil)
+    worker.stop()
+  }
+
+  @Test func `patience grows with silence and with what chunks take, up to a limit`() {
+    var patience = TransferPatience(most: .seconds(10), at: .seconds(5))
+    #expect(!patience.isExhausted(at: .seconds(6)) && patience.isExhausted(at: .seconds(7)))
+    var time = Duration.seconds(7)
+    var waits: [Duration] = []
+    while patience.tryAgain(at: time) {
+      var wait = Duration.zero
+      while !patience.isExhausted(at: time + wait) { wait += .seconds(1) }
+      waits.append(wait - .seconds(1))
+      time += wait
+    }
+    #expect(waits == [2, 4, 8, 10, 10, 10].map { .seconds($0) })
+    patience.arrived(at: time + .seconds(2))
+    #expect(!patience.isExhausted(at: time + .seconds(10)), "four times what that one took")
+    #expect(patience.isExhausted(at: time + .seconds(11)))
+    patience = TransferPatience(most: .milliseconds(500), at: .zero)
+    #expect(patience.isExhausted(at: .milliseconds(501)))
+  }
+
   @Test func `a group that does not exist is refused`() throws {
     let coordinator = try FakeCoordinator()
     let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)

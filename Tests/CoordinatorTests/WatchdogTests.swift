@@ -22,6 +22,22 @@ import Worker
     func replies(for reply: WorkerReply) -> [WorkerReply] { [reply] }
   }
 
+  /// A worker that had been stopped for seconds in the middle of a dispatch was watched by that measure
+  /// from then on: a thread that got stuck later was found after minutes.
+  @Test func `one dispatch during which a process stood still is not what they take`() {
+    var pace = WorkPace()
+    #expect(pace.limit(size: 4, most: .seconds(120)) == .seconds(120))
+    for _ in 0..<100 { pace.record(.milliseconds(4), size: 4) }
+    pace.record(.seconds(7), size: 4)
+    #expect(pace.limit(size: 4, most: .seconds(120)) == .seconds(2))
+    for _ in 0..<30 { pace.record(.seconds(1), size: 4) }  // it has become slow, really
+    #expect(pace.limit(size: 4, most: .seconds(120)) == .seconds(20))
+    var slow = WorkPace()
+    slow.record(.seconds(7), size: 4)
+    for _ in 0..<300 { slow.record(.milliseconds(4), size: 4) }
+    #expect(slow.limit(size: 4, most: .seconds(120)) == .seconds(2))
+  }
+
   /// Without a replica such a call used to wait for the 30 s of `combineTimeout`, and the worker's
   /// process went on for ever.
   @Test func `a stuck compute thread ends its worker, and another one takes over`() throws {

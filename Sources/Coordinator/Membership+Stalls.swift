@@ -1,0 +1,54 @@
+import Experts
+import Messages
+import Placement
+
+// MARK: - Workers that do not get on with loading
+
+extension Membership {
+  /// How long a worker may take for a group, besides the time that reading one takes.
+  private static let loadPatience: Duration = .seconds(2)
+  /// Bytes per second below which reading counts as standing still.
+  private static let leastBytesPerSecond = 50e6
+
+  /// Notes who gets on with loading and who does not: a disk or a link may stand still while everything
+  /// else about the worker is well.
+  ///
+  /// - Returns: Whether somebody has just been found not to.
+  mutating func noteStalls(at time: Duration) -> Bool {
+    guard phase == .serving, let geometry = rules.geometry else { return false }
+    var hasChanged = false
+    for index in members.indices where members[index].lostReason == nil {
+      guard !members[index].units.isEmpty, !hasLoaded(members[index]) else {
+        members[index].lastGain = nil
+        members[index].isStalled = false
+        continue
+      }
+      let count = members[index].progress?.loadedGroups ?? 0
+      guard let last = members[index].lastGain, last.loadedGroups == count else {
+        members[index].lastGain = Member.Gain(loadedGroups: count, at: time)
+        members[index].isStalled = false
+        continue
+      }
+      guard !members[index].isStalled, time - last.at > Self.patience(geometry) else { continue }
+      members[index].isStalled = true
+      hasChanged = true
+    }
+    return hasChanged
+  }
+
+  private static func patience(_ geometry: ExpertGeometry) -> Duration {
+    let largest = geometry.layers.flatMap { layer in
+      geometry.groups.map { geometry.byteCount(layer, $0) }
+    }.max()
+    return loadPatience + .seconds(Double(largest ?? 0) / leastBytesPerSecond)
+  }
+
+  /// What stalled workers shall hold and have not loaded.
+  var stalled: [WorkerID: Set<PlacementUnit>] {
+    var stalled: [WorkerID: Set<PlacementUnit>] = [:]
+    for member in members where member.isStalled && member.lostReason == nil {
+      stalled[member.id] = Set(member.units).subtracting(member.loaded)
+    }
+    return stalled
+  }
+}
