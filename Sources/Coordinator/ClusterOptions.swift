@@ -1,5 +1,6 @@
 public import Logging
 public import Placement
+public import Telemetry
 public import Transport
 
 /// How a coordinator listens, waits and gives up.
@@ -36,6 +37,8 @@ public struct ClusterOptions: Sendable {
   public var workersEndWithIt = false
   /// How long the engine's thread polls for replies before it sleeps.
   public var polling: Duration = .zero
+  /// Beats whenever the engine's thread looks after a call: while it waits, it still gets on.
+  public var heartbeat: Heartbeat?
   /// Called once when a newer coordinator has taken over the workers: this process is to end.
   public var onFenced: (@Sendable () -> Void)?
   /// Where lines for people go.

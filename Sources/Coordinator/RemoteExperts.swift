@@ -52,6 +52,7 @@ public final class RemoteExperts: ExpertBackend {
   var budget = HedgeBudget()
   var checks: DuplicateChecks
   let judge: ShareJudge
+  private let heartbeat: Heartbeat?
   /// Whether something has happened that calls on their way must react to.
   var isDisturbed = false
   var gapSince: Duration?
@@ -77,6 +78,7 @@ public final class RemoteExperts: ExpertBackend {
     self.health = health
     combineTimeout = options.combineTimeout
     recoveryTimeout = options.recoveryTimeout
+    heartbeat = options.heartbeat
     maxRows = options.maxRows
     expertByteCount =
       Double(geometry.byteCount)
@@ -114,6 +116,7 @@ extension RemoteExperts {
       throw ClusterError.batch(
         "layer \(layer) with \(batch.rowCount) rows is not what this cluster was set up for")
     }
+    heartbeat?.beat()
     try keepUp()
     let slot = freeSlot()
     slot.begin(
@@ -226,6 +229,7 @@ extension RemoteExperts {
     while !slot.tracker.isComplete {
       let came = try receive(timeout: PingSchedule.pause)
       if came, !isDisturbed { continue }
+      heartbeat?.beat()
       if schedule.isDue(at: MonotonicTime.now) { look(after: slot) }
       try keepUp()
       try act(on: slot)

@@ -37,7 +37,7 @@ public final class Engine: Sendable {
     limits = RequestLimits(
       contextLength: contextLength, vocabularySize: model.vocabularySize,
       cacheCapacity: pool.pageCount * Model.Pool.pageTokens)
-    let inbox = EngineInbox(limit: options.queueLimit)
+    let inbox = EngineInbox(limit: options.queueLimit, heartbeat: options.heartbeat)
     self.inbox = inbox
     registry = RequestRegistry(
       limit: options.rememberedRequestLimit, duration: options.rememberedDuration)

@@ -1,5 +1,6 @@
 import Dispatch
 import Synchronization
+import Telemetry
 
 /// What other threads tell the engine's: new requests, cancelled ones, and when to stop.
 final class EngineInbox: Sendable {
@@ -25,9 +26,12 @@ final class EngineInbox: Sendable {
   let limit: Int
   private let state = Mutex(State())
   private let wakeUp = DispatchSemaphore(value: 0)
+  private let heartbeat: Heartbeat?
 
-  init(limit: Int) {
+  /// An inbox for `limit` requests, and the heartbeat of the thread that reads it.
+  init(limit: Int, heartbeat: Heartbeat? = nil) {
     self.limit = limit
+    self.heartbeat = heartbeat
   }
 
   /// Requests that wait for their first step.
@@ -54,6 +58,7 @@ final class EngineInbox: Sendable {
       state.mail.submissions += submissions
       return submissions
     }
+    heartbeat?.wake()
     wakeUp.signal()
     return submissions
   }

@@ -68,7 +68,9 @@ final class EngineLoop<Model: LanguageModel> {
   /// Returns when the inbox is closed and what was accepted is done.
   func run() {
     while true {
+      if scheduler.isIdle { options.heartbeat?.rest() }
       let mail = inbox.take(waiting: scheduler.isIdle)
+      options.heartbeat?.beat()
       let start = MonotonicTime.now
       for submission in mail.submissions { accept(submission) }
       for id in mail.cancelled { cancel(id) }
@@ -77,7 +79,7 @@ final class EngineLoop<Model: LanguageModel> {
       if isIdle { updateFigures() } else { step(from: start) }
       for (submission, outcome) in endings { submission.end(outcome) }
       endings.removeAll(keepingCapacity: true)
-      if isIdle && mail.isClosed { return }
+      if isIdle && mail.isClosed { return options.heartbeat?.rest() ?? () }
     }
   }
 }

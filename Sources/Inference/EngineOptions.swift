@@ -1,3 +1,5 @@
+public import Telemetry
+
 /// How an engine shares its model among requests.
 public struct EngineOptions: Sendable {
   /// The most tokens that a prompt and its answer may have together; nil: what the model was made
@@ -29,6 +31,8 @@ public struct EngineOptions: Sendable {
   public var rememberedDuration = Duration.seconds(600)
   /// Where requests are written down that must survive a crash; nil: none can be submitted.
   public var journal: RequestJournal?
+  /// Beats with every step, and rests while there is nothing to do.
+  public var heartbeat: Heartbeat?
 
   static let defaultConstraintWork = 1 << 24
 

@@ -4,6 +4,7 @@ import HummingbirdCore
 public import Inference
 public import Logging
 import NIOCore
+import Telemetry
 public import Tokenization
 
 /// The OpenAI-compatible HTTP face of an engine.
@@ -64,6 +65,8 @@ public struct ChatServer: Sendable {
   package let logger: Logger
   let figures = ServerFigures()
   let startedAt = Date()
+  /// The same, by the clock that does not jump.
+  let startTime = MonotonicTime.now
   let library: ConstraintLibrary
   let archive = StreamArchive()
 

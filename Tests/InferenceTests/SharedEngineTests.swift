@@ -38,6 +38,23 @@ import Tokenization
     #expect(status.phases.forward > .zero && status.phases.sampling > .zero)
   }
 
+  @Test func whoWatchesTheEngineSeesAStepThatDoesNotEnd() async throws {
+    let gate = Gate()
+    let heartbeat = Heartbeat()
+    let engine = try engine(HashModel { number in if number == 1 { gate.pass() } }) {
+      $0.heartbeat = heartbeat
+    }
+    #expect(heartbeat.silence == .zero, "nothing to do")
+    let generation = try engine.submit(request(tokens(4)))
+    await gate.waitForArrival()
+    let before = heartbeat.silence
+    try await Task.sleep(for: .milliseconds(20))
+    #expect(heartbeat.silence >= before + .milliseconds(20))
+    gate.open()
+    #expect(await Told(generation).reason == .length)
+    while heartbeat.silence > .zero { try await Task.sleep(for: .milliseconds(1)) }
+  }
+
   @Test func whoBeginsAlikeRunsOnlyTheRest() async throws {
     let engine = try engine()
     let prompt = tokens(41)

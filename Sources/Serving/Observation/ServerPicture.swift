@@ -1,4 +1,5 @@
 import Foundation
+import Telemetry
 
 /// The answer to `GET /cluster`: everything that the live view shows.
 struct ServerPicture: Encodable {
@@ -53,7 +54,7 @@ struct ServerPicture: Encodable {
     model = server.options.modelName
     fingerprint = server.options.fingerprint
     version = server.options.version
-    uptimeSeconds = Date().timeIntervalSince(server.startedAt)
+    uptimeSeconds = (MonotonicTime.now - server.startTime) / .seconds(1)
     openRequests = figures.openRequests
     tokens = Tokens(
       prompt: figures.promptTokens, cachedPrompt: figures.cachedPromptTokens,

@@ -157,12 +157,16 @@ struct Serve: AsyncParsableCommand {
       Terminal.note("listening on \(scheme)://\(address.withPort(port))")
       ServiceNotice.ready()
     }
-    var configuration = ServiceGroupConfiguration(services: [application], logger: .command())
+    var services: [any Service] = [application]
+    if let limit = ServiceNotice.watchdogLimit {
+      services.append(EngineWatch(heartbeat: session.heartbeat, limit: limit))
+    }
+    var configuration = ServiceGroupConfiguration(services: services, logger: .command())
     configuration.maximumGracefulShutdownDuration = .seconds(drainTimeout)
-    let services = ServiceGroup(configuration: configuration)
+    let group = ServiceGroup(configuration: configuration)
     let signals = ServerSignals {
       ServiceNotice.stopping()
-      Task { await services.triggerGracefulShutdown() }
+      Task { await group.triggerGracefulShutdown() }
       Task {
         // A moment before the services are cancelled: who is still there then is cut off.
         try await Task.sleep(for: .seconds(drainTimeout * 0.98))
@@ -172,7 +176,7 @@ struct Serve: AsyncParsableCommand {
     } onReload: {
       options.keys?.reload()
     }
-    let outcome = await Self.run(services)
+    let outcome = await Self.run(group)
     session.cluster?.coordinator.stopWaiting()
     engine.shutdown(cancelling: true)
     if case .failure(let error) = outcome, !signals.isEnding {

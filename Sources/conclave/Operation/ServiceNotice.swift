@@ -13,7 +13,13 @@ enum ServiceNotice {
   static func status(_ text: String) { send("STATUS=\(Ending.oneLine(text))") }
 
   /// Whether the service manager ends a process that does not call `alive` (`WatchdogSec`).
-  static var isWatched: Bool { ProcessInfo.processInfo.environment["WATCHDOG_USEC"] != nil }
+  static var isWatched: Bool { watchdogLimit != nil }
+
+  /// How long it waits for `alive`; nil: for ever.
+  static var watchdogLimit: Duration? {
+    ProcessInfo.processInfo.environment["WATCHDOG_USEC"].flatMap { Int64($0) }
+      .flatMap { $0 > 0 ? .microseconds($0) : nil }
+  }
 
   /// The process gets on with its work.
   static func alive() { send("WATCHDOG=1") }

@@ -3,6 +3,7 @@ import Experts
 import Foundation
 import Kernels
 import Logging
+import Telemetry
 
 /// The workers of a run: processes of this machine, or those that join an address.
 final class ClusterSession {
@@ -13,7 +14,8 @@ final class ClusterSession {
   /// Starts to listen, and the local workers if there are to be any; nil without workers.
   init?(
     _ arguments: ClusterArguments, _ compute: ComputeArguments, serving model: ServedModel,
-    file path: String?, kernels: Kernels, maxRows: Int
+    file path: String?, kernels: Kernels, maxRows: Int,
+    heartbeat: Heartbeat? = nil
   ) throws {
     var options: ClusterOptions
     switch arguments.kind {
@@ -27,6 +29,7 @@ final class ClusterSession {
       options.security = try arguments.keys.security(logger: options.logger)
     }
     options.maxRows = maxRows
+    options.heartbeat = heartbeat
     // As when a service manager ends it: requests under way are answered as far as that can be.
     options.onFenced = { [logger = options.logger] in
       logger.error("\(ClusterError.fenced)")

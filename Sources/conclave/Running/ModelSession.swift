@@ -5,6 +5,7 @@ import Foundation
 import Inference
 import Kernels
 import ModelFiles
+import Telemetry
 import Tensors
 import Tokenization
 
@@ -25,6 +26,8 @@ final class ModelSession {
   let experts: (any ExpertBackend)?
   /// Which experts are used; nil unless asked for, and for a dense model.
   let expertUse: ExpertUse?
+  /// Beats while the engine gets on.
+  let heartbeat: Heartbeat
   private let model: DeepSeekLanguageModel
   private let recorder: RoutingRecorder?
   private let ownTokenizer: Tokenizer?
@@ -42,10 +45,11 @@ final class ModelSession {
     let catalog = try configuration.expertShape().map {
       try ExpertCatalog(archive: archive, shape: $0)
     }
+    let heartbeat = Heartbeat()
     let cluster = try ClusterSession(
       clusterArguments, computeArguments,
       serving: ServedModel(digest: archive.digest, catalog: catalog), file: archive.path,
-      kernels: kernels, maxRows: modelArguments.stepTokens)
+      kernels: kernels, maxRows: modelArguments.stepTokens, heartbeat: heartbeat)
     let trunk = try Self.loading("loading the model") { progress in
       try DeepSeekModel(
         archive, kernels: kernels, routing: modelArguments.routing.rule,
@@ -78,6 +82,7 @@ final class ModelSession {
     self.configuration = configuration
     self.kernels = kernels
     self.cluster = cluster
+    self.heartbeat = heartbeat
   }
 
   private static func loading<Value>(
@@ -140,6 +145,7 @@ extension ModelSession {
     var options = options
     options.contextLength =
       arguments.context ?? min(configuration.contextLength, ModelArguments.defaultContextLimit)
+    options.heartbeat = heartbeat
     let tokenizer = try tokenizer()
     // The session does not run the model itself once an engine has it.
     nonisolated(unsafe) let model = model
