@@ -4,14 +4,22 @@ are known, and a fault every few seconds. Prints what was injected, lost, wrong,
 stood still.
 
     Benchmarks/chaos/chaos.py --conclave .build/release/conclave --model MODEL --seconds 300
+    Benchmarks/chaos/chaos.py --conclave .build/release/conclave --model MODEL --soak
 
-Every request is greedy, so that its text is a function of its prompt. The expected texts come from a
-run without faults and without workers. Exit status 1 when an answer was wrong or an accepted request
-was lost.
+Requests are greedy or have a seed, so that a text is a function of its request. The expected texts come
+from a run without faults and without workers. Exit status 1 when an answer was wrong or an accepted
+request was lost. A soak takes two hours, with a fault every 5-30 s and requests of many kinds; it also
+says by how much the resident memory of the server and of two workers that are never killed grew, in
+MiB an hour, and fails above one (`--seconds` makes it shorter). Workers that end are started again,
+as by a service manager.
 """
 
-import argparse, collections, http.client, json, os, queue, random, signal, socket, struct
+import argparse, collections, http.client, json, os, random, signal, socket, struct
 import subprocess, sys, tempfile, threading, time
+
+import freeze
+from manager import ServiceManager
+from watch import Watch
 
 PROMPTS = [
     "Once upon a time", "The answer to the question", "In the beginning there was", "A list of colours:",
@@ -19,12 +27,17 @@ PROMPTS = [
 ]
 
 
+SEED = 7
+# Prompt, tokens, temperature: what is asked for at random, in a soak.
+MIXED = [(p, t, h) for p in PROMPTS for t in (8, 60, 300) for h in (0, 0.8)]
+
+
 class Stream(threading.Thread):
     """One streamed completion; notes when each part came."""
 
-    def __init__(self, cluster, prompt, tokens):
+    def __init__(self, cluster, request, leaves_after=None):
         super().__init__(daemon=True)
-        self.cluster, self.prompt, self.tokens = cluster, prompt, tokens
+        self.cluster, self.request, self.leaves_after = cluster, request, leaves_after
         self.text, self.times, self.problem, self.accepted = "", [], None, False
         self.begin = time.monotonic()
         self.last_id, self.next_id, self.resumed = None, None, 0
@@ -41,9 +54,10 @@ class Stream(threading.Thread):
             self.attempt()
 
     def attempt(self):
+        prompt, tokens, temperature = self.request
         body = json.dumps({
-            "prompt": self.prompt, "temperature": 0, "max_tokens": self.tokens, "stream": True,
-            "ignore_eos": True})
+            "prompt": prompt, "temperature": temperature, "seed": SEED, "max_tokens": tokens,
+            "stream": True, "ignore_eos": True})
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.cluster.http, timeout=180)
             headers = {"Content-Type": "application/json"}
@@ -55,6 +69,8 @@ class Stream(threading.Thread):
                 self.problem = f"status {response.status}: {response.read(300)!r}"
                 return
             self.accepted = True
+            # From here on the stream can be asked for again, also if it breaks before its first event.
+            self.last_id = self.last_id or response.getheader("x-stream-id", "?") + ":0"
             self.read(response)
         except OSError as error:
             self.problem = f"connection: {error}"
@@ -77,6 +93,8 @@ class Stream(threading.Thread):
             self.times.append(time.monotonic())
             self.text += part["choices"][0]["text"]
             self.last_id = self.next_id
+            if self.leaves_after and len(self.times) >= self.leaves_after:
+                return  # as clients do that have seen enough
         self.problem = "connection: the stream ended early"
 
 
@@ -88,7 +106,24 @@ class Cluster:
         self.control, self.data, self.http = options.port, options.port + 1, options.port + 2
         self.workers, self.links, self.server = {}, {}, None
         self.is_ending = False
+        self.restarts = []  # seconds from the end of a server until the next one was ready
+        self.environment = dict(os.environ)
+        if options.clocks:
+            library, source = (os.path.join(place, "clock." + end) for place, end in (
+                (folder, "so"), (os.path.dirname(os.path.abspath(__file__)), "c")))
+            subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
+            self.environment |= {"LD_PRELOAD": library, "CLOCK_FILE": self.clock_file()}
+            self.set_clock(0)
+        self.manager = ServiceManager(os.path.join(folder, "notify")) if options.restarts else None
         self.model = os.path.abspath(options.model)
+
+    def clock_file(self):
+        return os.path.join(self.folder, "clock")
+
+    def set_clock(self, offset):
+        """Shifts the wall clock of every process by so many seconds."""
+        with open(self.clock_file(), "r+b" if os.path.exists(self.clock_file()) else "wb") as file:
+            file.write(struct.pack("d", offset))
 
     def log(self, name):
         return open(os.path.join(self.folder, name + ".log"), "ab")
@@ -100,7 +135,17 @@ class Cluster:
              "--expect", str(self.options.workers), "--replicas", str(self.options.replicas),
              "--verify-fraction", str(self.options.verify_fraction), "--threads", "1",
              "--name", "chaos", "--journal", os.path.join(self.folder, "journal")],
+            env=self.environment | (self.manager.environment if self.manager else {}),
             stdout=subprocess.DEVNULL, stderr=self.log("server"))
+        if self.manager:
+            self.manager.watch(self.server)
+
+    def serve_again(self, since):
+        """Starts a server after one that ended, or stood still, at `since`."""
+        ended = time.monotonic()
+        self.start_server()
+        self.wait_ready()
+        self.restarts.append((time.monotonic() - ended, time.monotonic() - since))
 
     def start_link(self, name):
         """A link of its own for each worker, at an address of its own."""
@@ -127,7 +172,7 @@ class Cluster:
         if int(name.split("-")[1]) % 2 == 0:
             command += ["--model", self.model]  # the others are sent their experts
         self.workers[name] = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=self.log(name))
+            command, env=self.environment, stdout=subprocess.DEVNULL, stderr=self.log(name))
 
     def get(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=5)
@@ -169,7 +214,19 @@ class Cluster:
             time.sleep(0.05)
         return False
 
+    def is_mortal(self, name):
+        """Whether faults may end this worker's process."""
+        return int(name.split("-")[1]) >= self.options.survivors
+
+    def restart_ended(self):
+        """What a service manager does; returns how many had ended."""
+        ended = [n for n, p in self.workers.items() if p.poll() is not None]
+        for name in ended:
+            self.start_worker(name)
+        return len(ended)
+
     def end(self):
+        self.is_ending = True
         for process in [self.server, *self.workers.values(), *self.links.values()]:
             if process and process.poll() is None:
                 process.send_signal(signal.SIGCONT)
@@ -179,11 +236,13 @@ class Cluster:
 
 # ---- Faults: each takes the cluster and a random generator, and leaves it to recover ----------------
 
-def pick(cluster, generator):
-    return generator.choice([n for n, p in cluster.workers.items() if p.poll() is None])
+def pick(cluster, generator, ends=False):
+    """A worker that runs; where its process `ends`, one for which that is allowed."""
+    return generator.choice([n for n, p in cluster.workers.items()
+                             if p.poll() is None and (not ends or cluster.is_mortal(n))])
 
 def kill(cluster, generator):
-    name = pick(cluster, generator)
+    name = pick(cluster, generator, ends=True)
     cluster.workers[name].kill()
     cluster.workers[name].wait()
     time.sleep(generator.uniform(0, 1))
@@ -202,7 +261,7 @@ def stop_long(cluster, generator):
     worker.send_signal(signal.SIGCONT)
 
 def terminate(cluster, generator):
-    name = pick(cluster, generator)
+    name = pick(cluster, generator, ends=True)
     cluster.workers[name].terminate()
     try:
         cluster.workers[name].wait(30)
@@ -212,7 +271,7 @@ def terminate(cluster, generator):
     cluster.start_worker(name)
 
 def drain(cluster, generator):
-    name = pick(cluster, generator)
+    name = pick(cluster, generator, ends=True)
     cluster.post(f"/cluster/drain/{name}")
     try:
         cluster.workers[name].wait(30)
@@ -222,7 +281,7 @@ def drain(cluster, generator):
     cluster.start_worker(name)
 
 def kill_two(cluster, generator):
-    names = generator.sample(sorted(cluster.workers), 2)
+    names = generator.sample(sorted(n for n in cluster.workers if cluster.is_mortal(n)), 2)
     for name in names:
         cluster.workers[name].kill()
     for name in names:
@@ -254,11 +313,46 @@ def link_fault(*changes):
             time.sleep(generator.uniform(pause / 3, pause))
     return fault
 
+def throttle(cluster, generator):
+    """A tenth of a processor for one worker: by the kernel, or by stopping it nine tenths of the time."""
+    pid = cluster.workers[pick(cluster, generator)].pid
+    seconds = generator.uniform(1, 5)
+    group = f"/sys/fs/cgroup/cpu/conclave-{pid}"
+    try:
+        os.mkdir(group)
+        for name, value in (("cpu.cfs_period_us", 20000), ("cpu.cfs_quota_us", 2000), ("cgroup.procs", pid)):
+            with open(f"{group}/{name}", "w") as file:
+                file.write(str(value))
+        time.sleep(seconds)
+        with open("/sys/fs/cgroup/cpu/cgroup.procs", "w") as file:
+            file.write(str(pid))
+        os.rmdir(group)
+    except OSError:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.045)
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.005)
+
+def clock_jump(cluster, generator):
+    """Wall clocks of all processes jump by up to a day, forward or back, and then come back."""
+    for offset in (generator.uniform(-86400, 86400), generator.uniform(-3600, 3600), 0):
+        cluster.set_clock(offset)
+        time.sleep(generator.uniform(0.2, 1.5))
+
 def restart_server(cluster, generator):
     cluster.server.kill()
     cluster.server.wait()
-    cluster.start_server()
-    cluster.wait_ready()
+    cluster.serve_again(time.monotonic())
+
+def freeze_engine(cluster, generator):
+    """The engine's thread stands still; the service manager's watchdog ends the server."""
+    begin = time.monotonic()
+    tracer = freeze.stop_thread(cluster.server.pid, "engine")
+    cluster.server.wait(60)
+    tracer.wait()
+    cluster.serve_again(begin)
 
 FAULTS = {
     "kill -9, restart": kill, "stop < 1 s": stop_briefly, "stop 3-5 s": stop_long,
@@ -271,23 +365,27 @@ FAULTS = {
     "replies vanish": link_fault(("forward drop", 2), ("forward pass", 0)),
     "calls vanish": link_fault(("backward drop", 2), ("backward pass", 0)),
     "bits flip": link_fault(("flip 0.01%", 1), ("flip 0%", 0)),
+    "a tenth of the processor": throttle,
     "link slow, 20 ms": link_fault(("delay 20ms", 3), ("delay 0ms", 0)),
 }
-# Breaks every stream, which clients then resume: not among the others unless it is asked for.
-RESTARTS = {"server kill -9": restart_server}
+# Break every stream, which clients then resume: not among the others unless it is asked for.
+RESTARTS = {"server kill -9": restart_server, "engine stuck": freeze_engine}
+# Needs a C compiler.
+CLOCKS = {"clocks jump": clock_jump}
 
 
 def percentile(values, share):
     values = sorted(values)
     return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
-def expected_texts(options):
+def expected_texts(options, requests):
     texts = {}
-    for prompt in PROMPTS:
+    for prompt, tokens, temperature in requests:
         output = subprocess.run(
             [options.conclave, "generate", options.model, "--prompt", prompt, "--max-tokens",
-             str(options.tokens), "--temperature", "0", "--ignore-end", "--json"], capture_output=True, check=True)
-        texts[prompt] = json.loads(output.stdout)["text"]
+             str(tokens), "--temperature", str(temperature), "--seed", str(SEED), "--ignore-end",
+             "--json"], capture_output=True, check=True)
+        texts[prompt, tokens, temperature] = json.loads(output.stdout)["text"]
     return texts
 
 def resident(pid):
@@ -304,17 +402,23 @@ def main():
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--memory", default="1GiB")
     parser.add_argument("--verify-fraction", type=float, default=0.01)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rate", type=float, default=3, help="requests a second")
+    parser.add_argument("--seconds", type=float, help="60, or 7200 for a soak")
+    parser.add_argument("--rate", type=float, help="requests a second: 3, or 0.4 for a soak")
     parser.add_argument("--tokens", type=int, default=600)
     parser.add_argument("--pause", type=float, default=2, help="mean seconds between two faults")
     parser.add_argument("--port", type=int, default=21500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="one kind of fault")
-    parser.add_argument("--restarts", action="store_true", help="kill the server, too")
+    parser.add_argument("--restarts", action="store_true", help="end the server, too")
+    parser.add_argument("--clocks", action="store_true", help="let wall clocks jump, too")
+    parser.add_argument("--soak", action="store_true", help="a fault every 5-30 s, mixed requests")
     options = parser.parse_args()
     options.conclave = os.path.abspath(options.conclave)
-    expected = expected_texts(options)
+    options.seconds = options.seconds or (7200 if options.soak else 60)
+    options.rate = options.rate or (0.4 if options.soak else 3)
+    options.survivors = 2 if options.soak else 0
+    requests = MIXED if options.soak else [(p, options.tokens, 0) for p in PROMPTS]
+    expected = expected_texts(options, requests)
     folder = tempfile.mkdtemp(prefix="conclave-chaos-")
     cluster = Cluster(options, folder)
     try:
@@ -332,8 +436,11 @@ def run(options, cluster, expected):
 
     def load():
         source = random.Random(options.seed + 1)
+        requests = sorted(expected)
         while not stop.is_set():
-            stream = Stream(cluster, source.choice(PROMPTS), options.tokens)
+            request = source.choice(requests)
+            leaves = options.soak and request[1] > 100 and source.random() < 0.2
+            stream = Stream(cluster, request, source.randrange(1, 100) if leaves else None)
             stream.start()
             streams.append(stream)
             time.sleep(source.expovariate(options.rate))
@@ -344,26 +451,45 @@ def run(options, cluster, expected):
     calm = time.monotonic()
     memory = resident(cluster.server.pid)
     end = time.monotonic() + options.seconds
+    watch = Watch(cluster, warm_up=options.seconds / 8, every=10 if options.soak else 2)
+    watch.start()
     if options.restarts:
         FAULTS.update(RESTARTS)
+    if options.clocks:
+        FAULTS.update(CLOCKS)
     kinds = [options.only] if options.only else sorted(FAULTS)
     slow_repairs = 0
     while time.monotonic() < end:
         kind = generator.choice(kinds)
         begin = time.monotonic()
         FAULTS[kind](cluster, generator)
+        watch.restarts += cluster.restart_ended()
         if not cluster.wait_redundant(30):
             slow_repairs += 1
+        watch.restarts += cluster.restart_ended()
         windows.append((kind, begin, time.monotonic()))
         if cluster.server.poll() is not None:
             print("the server has ended")
             break
-        time.sleep(generator.expovariate(1 / options.pause))
+        if options.soak:
+            watch.tell(f"{len(windows)} faults, {len(streams)} requests, "
+                       f"{len(find_wrong(streams, expected))} wrong")
+        time.sleep(generator.uniform(5, 30) if options.soak
+                   else generator.expovariate(1 / options.pause))
     stop.set()
+    watch.stop()
     loader.join()
     for stream in streams:
         stream.join(180)
-    sys.exit(report(options, cluster, expected, streams, windows, calm, memory, slow_repairs))
+    failed = report(options, cluster, expected, streams, windows, calm, memory, slow_repairs)
+    grew = watch.report()
+    sys.exit(1 if failed or grew and options.soak else 0)
+
+def find_wrong(streams, expected):
+    """Those whose text, as far as it came, is not the expected one."""
+    return [s for s in streams if not (
+        expected[s.request].startswith(s.text) if s.problem or s.leaves_after or s.is_alive()
+        else not s.accepted or s.text == expected[s.request])]
 
 def report(options, cluster, expected, streams, windows, calm, memory, slow_repairs):
     gaps = collections.defaultdict(list)
@@ -382,8 +508,7 @@ def report(options, cluster, expected, streams, windows, calm, memory, slow_repa
     for kind, begin, end in windows:
         longest = [g for g, _, at in gaps[kind] if at < end and at + g > begin]
         stalls[kind].append(max(longest, default=0))
-    wrong = [s for s in streams if s.accepted and not s.problem and s.text != expected[s.prompt]]
-    prefix = [s for s in streams if s.problem and not expected[s.prompt].startswith(s.text)]
+    wrong = find_wrong(streams, expected)
     lost = [s for s in streams if s.accepted and s.problem]
     refused = [s for s in streams if not s.accepted]
     print(f"{'fault':<20}{'times':>6}{'stall p50':>11}{'p99':>9}{'max':>9}  (ms, longest gap between "
@@ -396,14 +521,18 @@ def report(options, cluster, expected, streams, windows, calm, memory, slow_repa
     print(f"{'none (before)':<20}{'':>6}{percentile(calm_gaps, 0.5):>11.0f}"
           f"{percentile(calm_gaps, 0.99):>9.0f}{max(calm_gaps, default=0):>9.0f}")
     print(f"requests {len(streams)}, refused {len(refused)}, accepted and lost {len(lost)}, "
-          f"wrong {len(wrong) + len(prefix)}; faults {len(windows)}, "
+          f"wrong {len(wrong)}; faults {len(windows)}, "
           f"not redundant again after 30 s {slow_repairs}")
     print(f"server's resident memory {memory} MiB before, {resident(cluster.server.pid)} MiB after"
           if cluster.server.poll() is None else "the server has ended")
+    if cluster.restarts:
+        print("server ready again after its end, seconds: " +
+              ", ".join(f"{s:.2f}" for s, _ in cluster.restarts) + "; since the fault: " +
+              ", ".join(f"{s:.2f}" for _, s in cluster.restarts))
     for stream in (lost + refused)[:5]:
         print(f"  {stream.problem}")
     print(f"logs: {cluster.folder}")
-    return 1 if wrong or prefix or lost else 0
+    return bool(wrong or lost)
 
 
 main()

@@ -31,6 +31,7 @@ enum FaultKind: String, CaseIterable, Sendable {
   case stopBriefly = "SIGSTOP 0.02-0.5 s"
   case stopLong = "SIGSTOP 1-7 s"
   case terminate = "SIGTERM"
+  case throttle = "a tenth of the processor 1-4 s"
   // The link.
   case cut = "link cut"
   case down = "link down 0.1-1 s"

@@ -160,6 +160,7 @@ final class StormSlot: @unchecked Sendable {  // `process`, `name` and `random` 
     case .terminate:
       signal(SIGTERM)
       for _ in 0..<700 where process.isRunning { usleep(10_000) }
+    case .throttle: throttle(for: 1..<4)
     case .garbage: try Stranger.flood(cluster.ports, &random)
     default: return try changeLink(kind)
     }
@@ -170,6 +171,23 @@ final class StormSlot: @unchecked Sendable {  // `process`, `name` and `random` 
     signal(SIGSTOP)
     sleep(seconds)
     signal(SIGCONT)
+  }
+
+  /// Lets the process run for a tenth of the time only.
+  ///
+  /// By the kernel where this process may tell it to; else by stopping it for nine tenths.
+  private func throttle(for seconds: Range<Double>) {
+    if let limit = ProcessorLimit(process: process.processIdentifier, percent: 10) {
+      sleep(seconds)
+      return limit.lift()
+    }
+    let end = MonotonicTime.now + .seconds(Double.random(in: seconds, using: &random))
+    while MonotonicTime.now < end {
+      signal(SIGSTOP)
+      usleep(45_000)
+      signal(SIGCONT)
+      usleep(5_000)
+    }
   }
 
   private func sleep(_ seconds: Range<Double>) {
