@@ -17,10 +17,11 @@ enum ModelFileTargets {
     return folder
   }()
 
+  private static let ggufInput = InputForPath(folder.appending(path: "model.gguf"))
+
   static func gguf(_ bytes: [UInt8]) {
-    let path = folder.appending(path: "model.gguf")
-    write(bytes, path)
-    open(path.path)
+    ggufInput.write(bytes)
+    open(ggufInput.path)
   }
 
   static func manifest(_ bytes: [UInt8]) {
@@ -47,34 +48,55 @@ enum ModelFileTargets {
     let tokens = tokenizer.encode("Hello, 12345 <|x|> größe!", specials: true, addBOS: true)
     for token in tokens { _ = tokenizer.bytes(of: token) }
   }
+}
 
-  static func write(_ bytes: [UInt8], _ path: URL) {
-    do { try Data(bytes).write(to: path) } catch {
-      preconditionFailure("\(path.path) cannot be written: \(error)")
+/// A file that is written again for each input: opening it anew would take longer than most parsers.
+final class InputForPath: Sendable {
+  let path: String
+  private let handle: FileHandle
+
+  init(_ file: URL) {
+    path = file.path
+    do {
+      try Data().write(to: file)
+      handle = try FileHandle(forWritingTo: file)
+    } catch {
+      preconditionFailure("\(path) cannot be written: \(error)")
+    }
+  }
+
+  func write(_ bytes: [UInt8]) {
+    do {
+      try handle.truncate(atOffset: 0)
+      try handle.write(contentsOf: bytes)
+    } catch {
+      preconditionFailure("\(path) cannot be written: \(error)")
     }
   }
 }
 
-/// A Hugging Face folder of which one file is the input and the others are good.
+/// A Hugging Face folder of which one file is the input, and the others are good and small.
 struct FolderTarget: Sendable {
   private let folder: URL
-  private let name: String
+  private let input: InputForPath
 
   init(in parent: URL, name: String) {
-    self.name = name
     folder = parent.appending(path: "with-\(name)")
     let model = FuzzTarget.corpus.deletingLastPathComponent().deletingLastPathComponent()
       .appending(path: "Fixtures/models/v2-lite-like")
     try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    let files = (try? FileManager.default.contentsOfDirectory(atPath: model.path)) ?? []
-    for file in files where file.hasSuffix(".json") || file.hasSuffix(".safetensors") {
-      try? FileManager.default.copyItem(
-        at: model.appending(path: file), to: folder.appending(path: file))
+    let others = [
+      "config.json": model.appending(path: "config.json"),
+      "model.safetensors": FuzzTarget.corpus.appending(path: "safetensors/several"),
+    ]
+    for (other, source) in others where other != name {
+      try? FileManager.default.copyItem(at: source, to: folder.appending(path: other))
     }
+    input = InputForPath(folder.appending(path: name))
   }
 
   func run(_ bytes: [UInt8]) {
-    ModelFileTargets.write(bytes, folder.appending(path: name))
+    input.write(bytes)
     ModelFileTargets.open(folder.path)
   }
 }
