@@ -1,4 +1,4 @@
-"""Stops one thread of another process, as a debugger does, until this helper is ended.
+"""Stops one thread of another process, as a debugger does, until this program is ended.
 
     freeze.py PID THREAD-NAME
 """
@@ -10,10 +10,10 @@ PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
 
 def stop_thread(pid, name):
     """Stops it from a process of its own, which ends with the other one."""
-    helper = subprocess.Popen([sys.executable, __file__, str(pid), name], stdout=subprocess.PIPE)
-    if helper.stdout.readline() != b"stopped\n":
+    stopper = subprocess.Popen([sys.executable, __file__, str(pid), name], stdout=subprocess.PIPE)
+    if stopper.stdout.readline() != b"stopped\n":
         raise OSError(f"the thread {name} of process {pid} cannot be stopped")
-    return helper
+    return stopper
 
 
 def main():

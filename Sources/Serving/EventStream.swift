@@ -25,6 +25,7 @@ struct EventStream: Sendable {
       status: .ok,
       headers: [
         .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
+        .streamID: ticket.id,
       ],
       body: ResponseBody { writer in
         try await client.cancelling(cancels ? generations : []) {
@@ -41,6 +42,8 @@ struct EventStream: Sendable {
 extension HTTPField.Name {
   /// The last event that a client has seen.
   static let lastEventID = named("last-event-id")
+  /// The stream's id, which its events have, too: it is accepted before the first of them comes.
+  static let streamID = named("x-stream-id")
 }
 
 /// One stream on its way.

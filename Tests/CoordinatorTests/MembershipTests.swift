@@ -272,9 +272,9 @@ import Testing
       membership.members.first { $0.lostReason == nil && !$0.loaded.isSuperset(of: $0.units) })
     let missing = stuck.units.filter { !stuck.loaded.contains($0) }
     #expect(missing.allSatisfy { plan[$0.layer, $0.group].last == stuck.id })
-    var helper: Incarnation?
+    var other: Incarnation?
     var time = Duration.seconds(1)
-    while helper == nil, time < .seconds(9) {
+    while other == nil, time < .seconds(9) {
       time += .milliseconds(100)
       for member in membership.members where member.lostReason == nil {
         let loaded = member.loaded.count
@@ -283,9 +283,9 @@ import Testing
           assignedGroups: member.units.count, residentBytes: 3)
         _ = membership.handle(.progress(report), from: member.incarnation, at: time)
       }
-      helper = sent(membership.tick(at: time)).first?.1
+      other = sent(membership.tick(at: time)).first?.1
     }
-    #expect(time > .seconds(3) && helper != nil && helper != stuck.incarnation)
+    #expect(time > .seconds(3) && other != nil && other != stuck.incarnation)
     let after = try #require(membership.plan)
     #expect(missing.allSatisfy { after[$0.layer, $0.group].contains(stuck.id) })
     #expect(missing.allSatisfy { after[$0.layer, $0.group].count >= 2 })

@@ -19,6 +19,11 @@ private let story = hello + #","stream":true,"temperature":1.5,"max_tokens":24"#
       let all = try await sentEvents(chat, story + "}", to: client)
       let id = try #require(all.first?.id?.split(separator: ":").first.map(String.init))
       #expect(try parse(all[0].data)["id"] as? String == id)
+      // A stream that breaks before its first event has a name, too.
+      let name = try await client.execute(
+        uri: "/v1/requests/\(id)", method: .get
+      ) { $0.headers[HTTPField.Name("x-stream-id")!] }
+      #expect(name == id)
       for count in 0..<all.count {
         let rest = try await sentEvents("/v1/requests/\(id)?from=\(count)", nil, to: client)
         // [DONE] has no number: it always comes.

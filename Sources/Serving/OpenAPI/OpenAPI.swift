@@ -16,7 +16,7 @@ enum OpenAPI {
       "title": "Conclave",
       "version": "1",
       "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-      "description": "OpenAI-compatible API of a Conclave coordinator. Members that are null count as absent. Unknown members are refused, and the error names them. With a seed an answer is a function of the request, so a stream that was dropped can be continued: repeat the request with the header Last-Event-ID, or get /v1/requests/{id}."
+      "description": "OpenAI-compatible API of a Conclave coordinator. Members that are null count as absent. Unknown members are refused, and the error names them. With a seed an answer is a function of the request, so a stream that was dropped can be continued: repeat the request with the header Last-Event-ID, or get /v1/requests/{id}; the header X-Stream-ID tells the id before the first event."
     },
     "security": [{}, {"key": []}],
     """#
