@@ -301,13 +301,13 @@ public struct Generation: Sendable {
   ///
   /// Dropping it, or cancelling the task that reads it, cancels the request, unless the request
   /// outlives its readers or has others.
-  public let events: AsyncThrowingStream<GenerationEvent, any Error>
+  public let events: GenerationEvents
   /// The name by which the request can be attached to.
   public let id: RequestID?
   private let onCancel: @Sendable () -> Void
 
   init(
-    events: AsyncThrowingStream<GenerationEvent, any Error>, id: RequestID? = nil,
+    events: GenerationEvents, id: RequestID? = nil,
     onCancel: @escaping @Sendable () -> Void
   ) {
     self.events = events

@@ -22,7 +22,7 @@ final class Submission: Sendable {
   private struct Reader {
     let number: Int
     let firstEvent: Int
-    let continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation
+    let continuation: GenerationEvents.Batches.Continuation
   }
 
   private struct State {
@@ -64,11 +64,11 @@ final class Submission: Sendable {
 
   /// The events from number `first` on, and `finished` in any case.
   func attach(from first: Int) -> Generation {
-    let (events, continuation) = AsyncThrowingStream<GenerationEvent, any Error>.makeStream()
+    let (batches, continuation) = GenerationEvents.Batches.makeStream()
     let (number, outcome) = state.withLock { state in
-      for event in state.events.dropFirst(first) { continuation.yield(event) }
+      continuation.yield(Array(state.events.dropFirst(first)))
       if let summary = state.outcome?.summary, state.events.count <= first {
-        continuation.yield(.finished(summary))
+        continuation.yield([.finished(summary)])
       }
       state.readerCount += 1
       let reader = Reader(
@@ -81,7 +81,7 @@ final class Submission: Sendable {
     } else {
       continuation.onTermination = { [self] _ in detach(number) }
     }
-    return Generation(events: events, id: request.id) { [self] in cancel() }
+    return Generation(events: GenerationEvents(batches), id: request.id) { [self] in cancel() }
   }
 
   private func detach(_ number: Int) {
@@ -116,8 +116,7 @@ final class Submission: Sendable {
     if waited { inbox.leaveQueue(id) }
   }
 
-  /// Hands out the events of a step, together: the first one wakes a reader that waits, which then
-  /// finds the others and does not have to be woken for each.
+  /// Hands out the events of a step, together: a reader that waits is woken once.
   func emit(_ events: [GenerationEvent]) {
     state.withLock { state in
       guard state.phase != .ended else { return }
@@ -125,9 +124,8 @@ final class Submission: Sendable {
       state.eventCount += events.count
       if request.id != nil { state.events += events }
       for reader in state.readers {
-        for event in events.dropFirst(max(reader.firstEvent - first, 0)) {
-          reader.continuation.yield(event)
-        }
+        let unread = events.dropFirst(max(reader.firstEvent - first, 0))
+        if !unread.isEmpty { reader.continuation.yield(Array(unread)) }
       }
     }
   }
@@ -144,7 +142,7 @@ final class Submission: Sendable {
       if let summary = outcome.summary {
         if request.id != nil { state.events.append(.finished(summary)) }
         // Who has seen every event before hears that it is over, too.
-        for reader in state.readers { reader.continuation.yield(.finished(summary)) }
+        for reader in state.readers { reader.continuation.yield([.finished(summary)]) }
       }
       return (state.readers, state.phase == .waiting)
     }

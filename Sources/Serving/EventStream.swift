@@ -123,12 +123,13 @@ struct MergedEvents: AsyncSequence {
   enum AsyncIterator: AsyncIteratorProtocol {
     typealias Element = MergedEvents.Element
 
-    case one(AsyncThrowingStream<GenerationEvent, any Error>.AsyncIterator)
+    case one(GenerationEvents.AsyncIterator)
     case several(AsyncThrowingStream<Element, any Error>.AsyncIterator)
 
     mutating func next() async throws -> Element? {
       switch self {
       case .one(var events):
+        defer { self = .one(events) }
         let event = try await events.next()
         return event.map { (choice: 0, event: $0) }
       case .several(var events): return try await events.next()
