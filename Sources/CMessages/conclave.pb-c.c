@@ -1450,7 +1450,7 @@ const ProtobufCMessageDescriptor conclave__welcome__descriptor =
   (ProtobufCMessageInit) conclave__welcome__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor conclave__geometry__field_descriptors[9] =
+static const ProtobufCFieldDescriptor conclave__geometry__field_descriptors[13] =
 {
   {
     "hidden_size",
@@ -1560,6 +1560,54 @@ static const ProtobufCFieldDescriptor conclave__geometry__field_descriptors[9] =
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "shared_intermediate_size",
+    10,
+    PROTOBUF_C_LABEL_OPTIONAL,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Conclave__Geometry, has_shared_intermediate_size),
+    offsetof(Conclave__Geometry, shared_intermediate_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "shared_gate_formats",
+    11,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Conclave__Geometry, n_shared_gate_formats),
+    offsetof(Conclave__Geometry, shared_gate_formats),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "shared_up_formats",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Conclave__Geometry, n_shared_up_formats),
+    offsetof(Conclave__Geometry, shared_up_formats),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "shared_down_formats",
+    13,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Conclave__Geometry, n_shared_down_formats),
+    offsetof(Conclave__Geometry, shared_down_formats),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned conclave__geometry__field_indices_by_name[] = {
   8,   /* field[8] = down_formats */
@@ -1570,12 +1618,16 @@ static const unsigned conclave__geometry__field_indices_by_name[] = {
   6,   /* field[6] = gate_formats */
   4,   /* field[4] = group_count */
   0,   /* field[0] = hidden_size */
+  12,   /* field[12] = shared_down_formats */
+  10,   /* field[10] = shared_gate_formats */
+  9,   /* field[9] = shared_intermediate_size */
+  11,   /* field[11] = shared_up_formats */
   7,   /* field[7] = up_formats */
 };
 static const ProtobufCIntRange conclave__geometry__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor conclave__geometry__descriptor =
 {
@@ -1585,7 +1637,7 @@ const ProtobufCMessageDescriptor conclave__geometry__descriptor =
   "Conclave__Geometry",
   "conclave",
   sizeof(Conclave__Geometry),
-  9,
+  13,
   conclave__geometry__field_descriptors,
   conclave__geometry__field_indices_by_name,
   1,  conclave__geometry__number_ranges,

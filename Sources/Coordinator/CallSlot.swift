@@ -24,7 +24,7 @@ final class CallSlot {
 
   init(geometry: ExpertGeometry, maxRows: Int) {
     self.geometry = geometry
-    tracker = CallTracker(width: geometry.hiddenSize, groupCount: geometry.groupCount)
+    tracker = CallTracker(width: geometry.hiddenSize, groupCount: geometry.placedGroupCount)
     split = BatchSplit(geometry: geometry, capacity: maxRows)
     sums = PartialSums(geometry: geometry)
   }
@@ -100,17 +100,26 @@ final class CallSlot {
       reply, from: worker, byteCount: payload.byteCount,
       rowByteCount: geometry.replyRowByteCount(layer))
     guard case .accept(let index) = verdict else { return verdict }
-    let isFinite = PartialRows.areFinite(
-      payload, format: geometry.replyFormat(layer), width: geometry.hiddenSize,
-      rows: reply.partialCount)
-    guard isFinite else { return .garbage("numbers that are not finite") }
+    let share = split.shares[tracker.sendings[index].share]
+    guard isFinite(payload, layer, share) else { return .garbage("numbers that are not finite") }
     do throws(ExpertError) {
-      try sums.accept(payload, for: split.shares[tracker.sendings[index].share])
+      try sums.accept(payload, for: share)
       tracker.complete(index)
       return verdict
     } catch {
       return .garbage("partial sums that do not fit (\(error))")
     }
+  }
+
+  /// Whether all numbers are: those of routed groups, and those of shared experts after them.
+  private func isFinite(_ payload: RawSpan, _ layer: LayerIndex, _ share: BatchShare) -> Bool {
+    let routed = share.partials.count * geometry.replyRowByteCount(layer)
+    return PartialRows.areFinite(
+      payload.extracting(0..<routed), format: geometry.replyFormat(layer),
+      width: geometry.hiddenSize, rows: share.partials.count)
+      && PartialRows.areFinite(
+        payload.extracting(routed..<payload.byteCount), format: .float32,
+        width: geometry.hiddenSize, rows: share.sharedRows.count)
   }
 
   /// Sets the rows of the batch in `sum` to the sums of all replies, groups ascending.

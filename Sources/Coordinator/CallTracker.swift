@@ -19,6 +19,8 @@ package struct CallTracker {
     package let groups: GroupSet
     /// Partial sums, in the order of the share.
     package let partialCount: Int
+    /// How many of them, the last ones, are shared experts' and come as floats.
+    package let sharedCount: Int
     /// The dispatch's `enqueuedAt`, which its reply repeats: unlike an attempt it is not easily
     /// another one's.
     package let enqueuedAt: UInt64
@@ -100,13 +102,15 @@ package struct CallTracker {
 
   /// A worker was sent a share, as attempt `nextAttempt`.
   package mutating func sent(
-    _ share: Int, _ groups: GroupSet, partialCount: Int, to worker: Int, attempt: UInt32,
-    enqueuedAt: UInt64 = 0, at time: Duration, lateAt: Duration, lostAt: Duration? = nil
+    _ share: Int, _ groups: GroupSet, partialCount: Int, sharedCount: Int = 0, to worker: Int,
+    attempt: UInt32, enqueuedAt: UInt64 = 0, at time: Duration, lateAt: Duration,
+    lostAt: Duration? = nil
   ) {
     sendings.append(
       Sending(
         worker: worker, share: share, attempt: attempt, groups: groups,
-        partialCount: partialCount, enqueuedAt: enqueuedAt, sentAt: time, lateAt: lateAt,
+        partialCount: partialCount, sharedCount: sharedCount, enqueuedAt: enqueuedAt, sentAt: time,
+        lateAt: lateAt,
         lostAt: lostAt))
   }
 
@@ -170,9 +174,11 @@ extension CallTracker {
     guard reply.width == width, reply.rowFormat == format else {
       return .garbage("rows of \(reply.width) × \(reply.rowFormat), not \(width) × \(format)")
     }
-    let (bytes, overflow) = expected.multipliedReportingOverflow(by: rowByteCount)
-    guard !overflow, byteCount == bytes else {
-      return .garbage("a payload of \(byteCount) bytes where \(bytes) belong")
+    let sharedCount = sendings[index].sharedCount
+    let (bytes, overflow) = (expected - sharedCount).multipliedReportingOverflow(by: rowByteCount)
+    let (sharedBytes, overflows) = sharedCount.multipliedReportingOverflow(by: width * 4)
+    guard !overflow, !overflows, byteCount - sharedBytes == bytes else {
+      return .garbage("a payload of \(byteCount) bytes where \(bytes + sharedBytes) belong")
     }
     return sendings[index].groups.isDisjoint(with: missing) ? .stale : .accept(index)
   }

@@ -15,10 +15,10 @@ import Transport
 /// `experts` belongs to the engine's.
 public final class ClusterCoordinator: @unchecked Sendable {  // see above; `control` is handed over
   private let context: TransportContext
-  private let options: ClusterOptions
-  private let model: ServedModel
+  let options: ClusterOptions
+  private var model: ServedModel
   private let kernels: Kernels
-  private let control: ControlPlane
+  let control: ControlPlane
   private let dataRouter: RouterSocket
   private let health = ClusterHealth()
   private let thread = Mutex<ControlThread?>(nil)
@@ -80,7 +80,9 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
   private static func frameLimit(_ geometry: ExpertGeometry?, _ options: ClusterOptions) -> Int64 {
     let largest = geometry.map { geometry in
       let row = geometry.layers.map(geometry.replyRowByteCount).max() ?? 0
-      return options.maxRows * geometry.shape.maxGroupsPerToken * row
+      // Shared experts may come to workers later.
+      return options.maxRows
+        * (geometry.shape.maxGroupsPerToken * row + geometry.sharedReplyRowByteCount)
     }
     return Int64(max(largest ?? 0, WireLimits.probeByteCount) + 64 << 10)
   }
@@ -97,14 +99,14 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
   /// What was measured on the links so far; from any thread once `gather` has returned.
   public var latencies: [LinkLatencies] { experts?.latencies ?? [] }
 
-  /// The workers that have loaded each group of a layer, preferred ones first; from any thread.
+  /// The workers that have loaded each routed group of a layer, preferred ones first; from any thread.
   ///
   /// Empty before `gather` has returned, and for a layer without routed experts.
   public func holders(of layer: LayerIndex) -> [[WorkerID]] {
     guard let geometry = model.catalog?.geometry, geometry.shape.contains(layer) else { return [] }
     let holders = health.roster.holders
-    let start = (layer.rawValue - geometry.moeLayers.lowerBound) * geometry.groupCount
-    guard start + geometry.groupCount <= holders.count else { return [] }
+    let start = (layer.rawValue - geometry.moeLayers.lowerBound) * geometry.placedGroupCount
+    guard start + geometry.placedGroupCount <= holders.count else { return [] }
     return Array(holders[start..<start + geometry.groupCount])
   }
 
@@ -121,6 +123,12 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
 // MARK: - Gathering
 
 extension ClusterCoordinator {
+  /// Lets workers hold the experts of `catalog`, of the same model, instead; before `gather`.
+  public func serve(_ catalog: ExpertCatalog) {
+    model.catalog = catalog
+    control.replace(catalog)
+  }
+
   /// Waits until every expected worker has joined, loaded its experts and connected.
   ///
   /// - Parameters:

@@ -13,7 +13,7 @@ import Transport
 final class ControlPlane: @unchecked Sendable {  // handed over once, by starting that thread
   private let router: RouterSocket
   private let codec = MessageCodec()
-  private let source: (any ExpertSource)?
+  private var source: (any ExpertSource)?
   private let health: ClusterHealth
   private let allowList: AllowList?
   private let watches: [ConnectionWatch]
@@ -43,6 +43,23 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
   }
 
   var endpoint: String { router.endpoint }
+
+  /// How far the peers are, as far as the kernel knows.
+  var distance: ConnectionDistance? { router.watch.distance }
+
+  /// Lets workers hold the experts of `catalog` instead; before any has been welcomed.
+  func replace(_ catalog: ExpertCatalog) {
+    source = catalog
+    membership.rules.geometry = catalog.geometry
+  }
+
+  /// Takes in at most one hello, waiting for it up to `timeout`, and leaves it unanswered.
+  func hear(timeout: Duration) throws -> (Incarnation, Hello)? {
+    guard try router.receive(&message, timeout: timeout) != nil, message.frameCount == 2,
+      let control = try? Self.decode(message, codec), case .hello(let hello) = control.body
+    else { return nil }
+    return (control.incarnation, hello)
+  }
 
   /// Takes in at most one message, waiting for it up to `timeout`, and lets time pass.
   func step(timeout: Duration) throws {

@@ -98,7 +98,7 @@ package struct Membership {
     package var label: String { "\(id) (\(hello.name))" }
   }
 
-  package let rules: Rules
+  package internal(set) var rules: Rules
   package internal(set) var phase = Phase.gathering
   package internal(set) var members: [Member] = []
   /// Who shall hold what.
@@ -231,12 +231,15 @@ package struct Membership {
 
 extension Membership.Member {
   /// The worker as placement sees it, under a number of its own.
+  func capacity(as worker: WorkerID) -> WorkerCapacity { hello.capacity(as: worker) }
+}
+
+extension Hello {
+  /// The worker as placement sees it, under a number of its own.
   func capacity(as worker: WorkerID) -> WorkerCapacity {
     // A worker that did not measure counts by its cores.
-    let speed =
-      hello.memoryBandwidth > 0 ? Double(hello.memoryBandwidth) : Double(hello.cores) * 1e9
-    return WorkerCapacity(
-      worker: worker, memoryByteCount: hello.memoryBudget, bytesPerSecond: speed)
+    let speed = memoryBandwidth > 0 ? Double(memoryBandwidth) : Double(cores) * 1e9
+    return WorkerCapacity(worker: worker, memoryByteCount: memoryBudget, bytesPerSecond: speed)
   }
 }
 

@@ -148,7 +148,7 @@ extension RemoteExperts {
     if let attachmentLimit, now < attachmentLimit { return }
     guard now - since > recoveryTimeout || health.hasEnded else { return }
     throw ExpertsUnavailable(
-      "\(routes.gapCount) of \(geometry.moeLayers.count * geometry.groupCount) expert groups have no "
+      "\(routes.gapCount) of \(geometry.moeLayers.count * geometry.placedGroupCount) expert groups have no "
         + "worker: \(lastLoss); start a worker with room for them, requests are served again when "
         + "it has loaded them")
   }

@@ -81,7 +81,7 @@ public final class RemoteExperts: ExpertBackend {
     heartbeat = options.heartbeat
     maxRows = options.maxRows
     expertByteCount =
-      Double(geometry.byteCount)
+      Double(geometry.routedByteCount)
       / Double(max(geometry.moeLayers.count * geometry.expertCount, 1))
     uses = geometry.groups.map { _ in 0 }
     sampler = options.rebalanceInterval.map { _ in RoutingSampler(geometry) }
@@ -146,7 +146,8 @@ extension RemoteExperts {
     for group in uses.indices { uses[group] = 0 }
     let entries = batch.entries
     for index in entries.indices {
-      uses[geometry.group(of: ExpertID(Int(entries[index].expert))).rawValue] += 1
+      let expert = ExpertID(Int(entries[index].expert))
+      uses[geometry.group(of: expert).rawValue] += geometry.useCount(of: expert)
     }
     return routes.assignment(layer, uses: uses)
   }
@@ -197,7 +198,8 @@ extension RemoteExperts {
     }
     let now = MonotonicTime.now
     slot.tracker.sent(
-      share, part.groups, partialCount: part.partials.count, to: worker, attempt: attempt,
+      share, part.groups, partialCount: part.partials.count + part.sharedRows.count,
+      sharedCount: part.sharedRows.count, to: worker, attempt: attempt,
       enqueuedAt: enqueuedAt, at: now,
       lateAt: now + lateLimit(of: worker, size: part.entries.count),
       lostAt: lossLimit(of: worker, size: part.entries.count).map { now + $0 })

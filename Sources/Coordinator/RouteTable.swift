@@ -32,9 +32,11 @@ package struct RouteTable: Equatable {
   /// A table in which nobody holds anything.
   package init(_ geometry: ExpertGeometry) {
     firstLayer = geometry.moeLayers.lowerBound
-    groupCount = geometry.groupCount
+    groupCount = geometry.placedGroupCount
     holders = Array(repeating: [], count: geometry.moeLayers.count * groupCount)
-    preferred = geometry.layers.map { _ in Array(repeating: -1, count: geometry.groupCount) }
+    preferred = Array(
+      repeating: Array(repeating: -1, count: geometry.placedGroupCount),
+      count: geometry.moeLayers.count)
     gapCount = holders.count
     candidates = holders
     hasChoice = geometry.layers.map { _ in false }

@@ -24,7 +24,14 @@ struct ShareJudge {
       format: geometry.replyFormat(layer), capacity: count, columns: geometry.hiddenSize)
     var workspace = ExpertWorkspace(geometry: geometry, kernels: kernels)
     workspace.compute(work.entries.span, of: rows, layer: layer, bank: bank, into: &replies)
-    return PayloadChecksum.of(index: RawSpan(), payload: replies.wireBytes(0..<count))
+    let routed = replies.wireBytes(0..<replies.rowCount)
+    let shared = workspace.sharedReplies
+    var payload = ByteBuffer(byteCount: max(routed.byteCount + shared.byteCount, 1))
+    payload.copy(routed, at: 0)
+    payload.copy(shared, at: routed.byteCount)
+    return PayloadChecksum.of(
+      index: RawSpan(),
+      payload: payload.bytes.extracting(first: routed.byteCount + shared.byteCount))
   }
 
   private func load(

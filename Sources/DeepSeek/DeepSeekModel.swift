@@ -10,7 +10,7 @@ public import Tensors
 public final class DeepSeekModel {
   /// The hyperparameters.
   public let configuration: ModelConfiguration
-  /// Where the routed experts lie in the model's files; nil for a dense model.
+  /// Where the experts that workers may hold lie in the model's files; nil for a dense model.
   public let catalog: ExpertCatalog?
   /// Rows that one step may have.
   public let maxStepRows: Int
@@ -47,6 +47,8 @@ public final class DeepSeekModel {
   ///   - archive: an opened model; it is read here and not kept.
   ///   - kernels: who computes, here and in every step.
   ///   - routing: whose routing rule to follow where engines disagree.
+  ///   - computesShared: whether shared experts are computed here; else the expert backend does, and
+  ///     they are not loaded.
   ///   - maxStepRows: the most rows that a step may have; memory grows with it.
   ///   - kvFormat: how keys and values are stored; the answer depends on it. By default halves, or
   ///     float32 where attention reads floats anyway.
@@ -54,17 +56,17 @@ public final class DeepSeekModel {
   /// - Throws: `ModelError`, `ExpertError`, `ModelFileError` or `KernelError`, one line each.
   public init(
     _ archive: ModelArchive, kernels: Kernels, routing: RoutingRule = .huggingFace,
-    maxStepRows: Int = 512, kvFormat: KVFormat? = nil, progress: (Double) -> Void = { _ in }
+    computesShared: Bool = true, maxStepRows: Int = 512, kvFormat: KVFormat? = nil,
+    progress: (Double) -> Void = { _ in }
   ) throws {
     precondition(maxStepRows > 0)
     configuration = try ModelConfiguration(archive, rule: routing)
-    catalog = try configuration.expertShape().map { shape throws(ExpertError) in
-      try ExpertCatalog(archive: archive, shape: shape)
-    }
+    catalog = try configuration.makeCatalog(archive, includesShared: !computesShared)
     self.maxStepRows = maxStepRows
     self.kernels = kernels
     trunk = try Trunk(
-      archive, model: configuration, team: kernels.team, progress: progress)
+      archive, model: configuration, computesShared: computesShared, team: kernels.team,
+      progress: progress)
     cacheLayout = CacheLayout(configuration.attention, format: kvFormat ?? trunk.kvFormat)
     lanes = []
     makeLanes(1)

@@ -24,7 +24,9 @@ struct Layer: Sendable {
   let feedForward: FeedForwardPart
 
   /// Reserves one layer's matrices.
-  init(_ loader: inout WeightLoader, index: Int, model: ModelConfiguration) throws {
+  init(
+    _ loader: inout WeightLoader, index: Int, model: ModelConfiguration, computesShared: Bool
+  ) throws {
     self.index = index
     epsilon = model.normEpsilon
     let width = model.hiddenSize
@@ -46,7 +48,9 @@ struct Layer: Sendable {
         try .dense(&loader, layer: index, width: intermediateSize, hiddenSize: width))
     case .mixture(let mixture):
       feedForward = .mixture(
-        try MixtureLayer(&loader, layer: index, mixture: mixture, hiddenSize: width))
+        try MixtureLayer(
+          &loader, layer: index, mixture: mixture, hiddenSize: width,
+          computesShared: computesShared))
     }
   }
 

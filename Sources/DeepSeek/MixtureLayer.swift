@@ -2,21 +2,23 @@ import Experts
 import Kernels
 import Tensors
 
-/// The mixture of experts of one layer: router, routed experts elsewhere, shared experts here.
+/// The mixture of experts of one layer: router, routed experts elsewhere, shared experts here or there.
 struct MixtureLayer: Sendable {
   let layer: LayerIndex
   let router: Router
+  /// The shared experts; nil where there are none, or workers compute them.
   let shared: FeedForward?
 
   /// Reserves one layer's matrices.
   init(
-    _ loader: inout WeightLoader, layer: Int, mixture: MixtureOfExperts, hiddenSize: Int
+    _ loader: inout WeightLoader, layer: Int, mixture: MixtureOfExperts, hiddenSize: Int,
+    computesShared: Bool
   ) throws {
     self.layer = LayerIndex(layer)
     router = try Router(&loader, layer: layer, mixture: mixture, hiddenSize: hiddenSize)
     let width = mixture.sharedIntermediateSize
     shared =
-      width == 0
+      width == 0 || !computesShared
       ? nil : try .shared(&loader, layer: layer, width: width, hiddenSize: hiddenSize)
   }
 
@@ -34,7 +36,8 @@ struct MixtureLayer: Sendable {
     return try experts.dispatch(w.batch, layer: layer)  // on its way
   }
 
-  /// Computes `Stream.output` of the same rows: Σ groups in ascending order, then the shared experts.
+  /// Computes `Stream.output` of the same rows: Σ groups in ascending order, then the shared experts,
+  /// whoever computes them.
   func combine(
     _ ticket: DispatchTicket, _ rows: Range<Int>, stream: inout Stream,
     workspace w: MixtureWorkspace, experts: any ExpertBackend

@@ -1,7 +1,7 @@
 import Kernels
 import ModelFiles
 
-/// All weights of a model but its routed experts.
+/// All weights of a model but its routed experts, and but shared ones that workers compute.
 struct Trunk: Sendable {
   let embedding: PackedMatrix  // (vocabulary, hiddenSize)
   let layers: [Layer]
@@ -9,7 +9,7 @@ struct Trunk: Sendable {
 
   /// Checks, reads and packs the weights.
   init(
-    _ archive: ModelArchive, model: ModelConfiguration, team: ThreadTeam,
+    _ archive: ModelArchive, model: ModelConfiguration, computesShared: Bool, team: ThreadTeam,
     progress: (Double) -> Void
   ) throws {
     if archive.isVocabularyOnly { throw ModelError.vocabularyOnly(file: archive.path) }
@@ -26,7 +26,8 @@ struct Trunk: Sendable {
         ? embedding : try loader.matrix(names.head, rows: rows, columns: columns))
     var layers: [Layer] = []
     for index in 0..<model.layerCount {
-      layers.append(try Layer(&loader, index: index, model: model))
+      layers.append(
+        try Layer(&loader, index: index, model: model, computesShared: computesShared))
     }
     self.layers = layers
     try loader.load(team: team, progress: progress)

@@ -25,8 +25,10 @@ public struct BatchShare: Sendable {
   public private(set) var entries: [RoutedEntry] = []
   /// The rows of the reply, in its order; rows count within the batch.
   public private(set) var partials: [PartialKey] = []
+  /// The rows of the batch of which the reply has the shared experts' sums, after `partials`.
+  public private(set) var sharedRows: [Int32] = []
 
-  /// The groups of `partials`.
+  /// The groups of `partials`, and that of the shared experts if `sharedRows` has any.
   public private(set) var groups = GroupSet()
 
   /// Whether the worker has nothing to do.
@@ -34,23 +36,30 @@ public struct BatchShare: Sendable {
 
   mutating func reserve(rows count: Int, shape: ExpertShape) {
     rows.reserveCapacity(count)
-    entries.reserveCapacity(count * shape.expertsPerToken)
+    entries.reserveCapacity(count * (shape.expertsPerToken + 1))
     partials.reserveCapacity(count * shape.maxGroupsPerToken)
+    sharedRows.reserveCapacity(count)
   }
 
   mutating func removeAll() {
     rows.removeAll(keepingCapacity: true)
     entries.removeAll(keepingCapacity: true)
     partials.removeAll(keepingCapacity: true)
+    sharedRows.removeAll(keepingCapacity: true)
     groups = GroupSet()
   }
 
   /// Adds an entry of the batch; entries come sorted by (row, expert).
-  mutating func append(_ entry: RoutedEntry, group: GroupIndex) {
+  mutating func append(_ entry: RoutedEntry, group: GroupIndex, isShared: Bool) {
     if rows.last != entry.row { rows.append(entry.row) }
     var local = entry
     local.row = Int32(rows.count - 1)
     entries.append(local)
+    if isShared {
+      sharedRows.append(entry.row)
+      groups.insert(group)
+      return
+    }
     let key = PartialKey(row: entry.row, group: Int32(group.rawValue))
     if partials.last != key {
       partials.append(key)
@@ -83,14 +92,15 @@ public struct BatchSplit: Sendable {
   public mutating func split(
     _ batch: borrowing RoutedBatch, assignment: [Int], shareCount: Int
   ) {
-    precondition(assignment.count == geometry.groupCount)
+    precondition(assignment.count == geometry.placedGroupCount)
     self.shareCount = 0
     for _ in 0..<shareCount { _ = addShare() }
     let entries = batch.entries
     for index in entries.indices {
       let group = geometry.group(of: ExpertID(Int(entries[index].expert)))
       let share = assignment[group.rawValue]
-      if share >= 0 { shares[share].append(entries[index], group: group) }
+      guard share >= 0 else { continue }
+      shares[share].append(entries[index], group: group, isShared: geometry.isShared(group))
     }
   }
 
@@ -99,7 +109,8 @@ public struct BatchSplit: Sendable {
     let share = addShare()
     for index in entries.indices {
       let group = geometry.group(of: ExpertID(Int(entries[index].expert)))
-      if groups.contains(group) { shares[share].append(entries[index], group: group) }
+      guard groups.contains(group) else { continue }
+      shares[share].append(entries[index], group: group, isShared: geometry.isShared(group))
     }
     return share
   }

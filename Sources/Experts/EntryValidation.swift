@@ -15,7 +15,8 @@ extension ExpertGeometry {
     }
     for index in entries.indices {
       let entry = entries[index]
-      guard entry.row >= 0, entry.row < rowCount, entry.expert >= 0, entry.expert < expertCount
+      guard entry.row >= 0, entry.row < rowCount, entry.expert >= 0,
+        entry.expert < placedExpertCount
       else { throw wrongEntry(index, "row \(entry.row), expert \(entry.expert) does not exist") }
       if index > 0 {
         let last = entries[index - 1]
@@ -31,7 +32,7 @@ extension ExpertGeometry {
     }
   }
 
-  /// Partial sums, one per (row, group), that sorted `entries` ask for.
+  /// Partial sums, one per (row, group), that sorted `entries` ask for, shared experts' included.
   public func partialCount(_ entries: Span<RoutedEntry>) -> Int {
     var count = 0
     var last = PartialKey(row: -1, group: -1)

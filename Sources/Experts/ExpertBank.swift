@@ -7,7 +7,7 @@ public final class ExpertBank {
   /// Bytes of the packed matrices held.
   public private(set) var residentByteCount = 0
 
-  /// layers × groups; nil where the group is not held.
+  /// layers × groups, those of shared experts included; nil where the group is not held.
   private var groups: [PackedGroup?]
   private var arena = WeightArena()
 
@@ -18,7 +18,7 @@ public final class ExpertBank {
   /// Makes an empty bank.
   public init(geometry: ExpertGeometry) {
     self.geometry = geometry
-    groups = Array(repeating: nil, count: geometry.moeLayers.count * geometry.groupCount)
+    groups = Array(repeating: nil, count: geometry.moeLayers.count * geometry.placedGroupCount)
   }
 }
 
@@ -70,7 +70,7 @@ extension ExpertBank {
 
   /// Whether (`layer`, `group`) is held.
   public func holds(_ layer: LayerIndex, _ group: GroupIndex) -> Bool {
-    geometry.shape.contains(layer) && geometry.shape.contains(group)
+    geometry.shape.contains(layer) && geometry.contains(group)
       && groups[index(layer, group)] != nil
   }
 
@@ -86,8 +86,17 @@ extension ExpertBank {
     return packed.experts[expert.rawValue - geometry.experts(in: group).lowerBound]
   }
 
+  /// The shared experts of `layer`, whose group must be held.
+  func shared(_ layer: LayerIndex) -> PackedExpert {
+    guard let id = geometry.sharedExpert else {
+      preconditionFailure("this model's shared experts are on the coordinator")
+    }
+    return expert(layer, id)
+  }
+
   private func index(_ layer: LayerIndex, _ group: GroupIndex) -> Int {
-    precondition(geometry.shape.contains(layer) && geometry.shape.contains(group))
-    return (layer.rawValue - geometry.moeLayers.lowerBound) * geometry.groupCount + group.rawValue
+    precondition(geometry.shape.contains(layer) && geometry.contains(group))
+    return (layer.rawValue - geometry.moeLayers.lowerBound) * geometry.placedGroupCount
+      + group.rawValue
   }
 }

@@ -7,17 +7,38 @@ public struct ExpertCatalog: ExpertSource {
   private let archive: ModelArchive
   /// One per MoE layer.
   private let layers: [LayerTensors]
+  /// The same of shared experts; empty where the coordinator computes them.
+  private let sharedLayers: [LayerTensors]
 
   /// Finds the expert tensors of every MoE layer and checks their shapes and formats.
   ///
-  /// - Throws: `ExpertError` that names the tensor, what it is and what it should be.
-  public init(archive: ModelArchive, shape: ExpertShape) throws(ExpertError) {
+  /// - Parameters:
+  ///   - archive: The model.
+  ///   - shape: The sizes of its routed experts.
+  ///   - sharedIntermediateSize: Rows of the shared experts' joint gate projection where workers are
+  ///     to hold those, too; else 0.
+  /// - Throws: `ExpertError` that names the tensor, what it is and what it should be, or why shared
+  ///   experts have to stay on the coordinator.
+  public init(
+    archive: ModelArchive, shape: ExpertShape, sharedIntermediateSize: Int = 0
+  ) throws(ExpertError) {
     self.archive = archive
     let finder = ExpertTensorFinder(archive: archive, shape: shape)
     var layers: [LayerTensors] = []
-    for layer in shape.moeLayers { layers.append(try LayerTensors(finder, LayerIndex(layer))) }
+    var sharedLayers: [LayerTensors] = []
+    for layer in shape.moeLayers {
+      layers.append(try LayerTensors(finder.find(LayerIndex(layer))))
+      guard sharedIntermediateSize > 0 else { continue }
+      sharedLayers.append(
+        try LayerTensors(finder.findShared(LayerIndex(layer), width: sharedIntermediateSize)))
+    }
     self.layers = layers
-    geometry = try ExpertGeometry(shape: shape, layerFormats: layers.map(\.formats))
+    self.sharedLayers = sharedLayers
+    let shared = SharedExperts(
+      intermediateSize: sharedIntermediateSize, layerFormats: sharedLayers.map(\.formats))
+    geometry = try ExpertGeometry(
+      shape: shape, layerFormats: layers.map(\.formats),
+      shared: sharedIntermediateSize > 0 ? shared : nil)
   }
 
   /// Files are read at any place by any thread.
@@ -31,7 +52,7 @@ public struct ExpertCatalog: ExpertSource {
     layer: LayerIndex, group: GroupIndex, bytes: Range<Int>,
     into destination: inout MutableRawSpan
   ) throws {
-    guard geometry.shape.contains(layer), geometry.shape.contains(group), bytes.lowerBound >= 0,
+    guard geometry.shape.contains(layer), geometry.contains(group), bytes.lowerBound >= 0,
       bytes.upperBound <= geometry.byteCount(layer, group), bytes.count <= destination.byteCount
     else {
       throw ExpertError(
@@ -39,9 +60,11 @@ public struct ExpertCatalog: ExpertSource {
         "layer \(layer), group \(group): bytes \(bytes.lowerBound) to \(bytes.upperBound) do not "
           + "exist; both sides must run the same version")
     }
-    let tensors = layers[layer.rawValue - geometry.moeLayers.lowerBound]
-    let layout = geometry.layout(layer)
-    let firstExpert = geometry.experts(in: group).lowerBound
+    let isShared = geometry.isShared(group)
+    let tensors =
+      (isShared ? sharedLayers : layers)[layer.rawValue - geometry.moeLayers.lowerBound]
+    let layout = geometry.layout(layer, group)
+    let firstExpert = isShared ? 0 : geometry.experts(in: group).lowerBound
     var position = bytes.lowerBound
     while position < bytes.upperBound {
       let (index, offset) = position.quotientAndRemainder(dividingBy: layout.byteCount)
@@ -61,9 +84,7 @@ public struct ExpertCatalog: ExpertSource {
 private struct LayerTensors: Sendable {
   private let gate, up, down: ExpertTensors
 
-  init(_ finder: ExpertTensorFinder, _ layer: LayerIndex) throws(ExpertError) {
-    (gate, up, down) = try finder.find(layer)
-  }
+  init(_ found: ExpertTensorFinder.Found) { (gate, up, down) = found }
 
   var formats: ExpertFormats {
     ExpertFormats(gate: gate.format, up: up.format, down: down.format)

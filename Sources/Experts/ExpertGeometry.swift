@@ -27,11 +27,15 @@ public struct ExpertGeometry: Sendable, Hashable {
   public let shape: ExpertShape
   /// The formats of each layer of `moeLayers`, in order.
   public let layerFormats: [ExpertFormats]
+  /// The shared experts, where workers hold them, too; nil where the coordinator does.
+  public let shared: SharedExperts?
 
   /// Checks that every matrix is whole blocks.
   ///
   /// - Throws: `ExpertError` of kind `geometry` that names the layer and the matrix.
-  public init(shape: ExpertShape, layerFormats: [ExpertFormats]) throws(ExpertError) {
+  public init(
+    shape: ExpertShape, layerFormats: [ExpertFormats], shared: SharedExperts? = nil
+  ) throws(ExpertError) {
     guard layerFormats.count == shape.moeLayers.count else {
       throw ExpertError(
         .geometry,
@@ -40,16 +44,23 @@ public struct ExpertGeometry: Sendable, Hashable {
     }
     self.shape = shape
     self.layerFormats = layerFormats
-    for (layer, formats) in zip(shape.moeLayers, layerFormats) {
-      for projection in ExpertProjection.allCases {
-        let format = formats[projection]
-        let columns = shape.columns(of: projection)
-        guard format.isWeightFormat, format.byteCount(elements: columns) != nil else {
-          throw ExpertError(
-            .geometry,
-            "layer \(layer): \(projection) projection of \(columns) columns cannot be stored "
-              + "as \(format.name); convert the file again")
-        }
+    self.shared = shared
+    for (layer, formats) in zip(layers, layerFormats) { try checkBlocks(formats, layer, nil) }
+    try checkShared()
+  }
+
+  /// Refuses matrices whose rows are not whole blocks.
+  func checkBlocks(
+    _ formats: ExpertFormats, _ layer: LayerIndex, _ group: GroupIndex?
+  ) throws(ExpertError) {
+    for projection in ExpertProjection.allCases {
+      let format = formats[projection]
+      let columns = columns(of: projection, group)
+      guard format.isWeightFormat, format.byteCount(elements: columns) != nil else {
+        throw ExpertError(
+          .geometry,
+          "layer \(layer): \(projection) projection of \(columns) columns cannot be stored "
+            + "as \(format.name); convert the file again")
       }
     }
   }
@@ -66,16 +77,48 @@ extension ExpertGeometry {
   public var expertsPerToken: Int { shape.expertsPerToken }
   /// The layers that have routed experts.
   public var moeLayers: Range<Int> { shape.moeLayers }
-  /// Expert groups of a layer.
+  /// Groups of routed experts of a layer.
   public var groupCount: Int { shape.groupCount }
 
+  /// Whether `group` is one that workers hold.
+  public func contains(_ group: GroupIndex) -> Bool {
+    group.rawValue >= 0 && group.rawValue < placedGroupCount
+  }
+
   /// The experts of `group`, consecutive, never empty.
-  public func experts(in group: GroupIndex) -> Range<Int> { shape.experts(in: group) }
+  public func experts(in group: GroupIndex) -> Range<Int> {
+    isShared(group) ? expertCount..<expertCount + 1 : shape.experts(in: group)
+  }
 
   /// The group that holds `expert`.
-  public func group(of expert: ExpertID) -> GroupIndex { shape.group(of: expert) }
+  public func group(of expert: ExpertID) -> GroupIndex {
+    if let sharedGroup, expert == sharedExpert { return sharedGroup }
+    return shape.group(of: expert)
+  }
 
-  /// How the matrices of `layer` are stored.
+  /// Rows of a projection of one expert of `group`; nil is any routed group.
+  public func rows(of projection: ExpertProjection, _ group: GroupIndex?) -> Int {
+    projection == .down ? hiddenSize : intermediateSize(group)
+  }
+
+  /// Columns of a projection of one expert of `group`; nil is any routed group.
+  public func columns(of projection: ExpertProjection, _ group: GroupIndex?) -> Int {
+    projection == .down ? intermediateSize(group) : hiddenSize
+  }
+
+  private func intermediateSize(_ group: GroupIndex?) -> Int {
+    guard let shared, group == sharedGroup else { return expertIntermediateSize }
+    return shared.intermediateSize
+  }
+
+  /// How the matrices of a group of `layer` are stored.
+  public func formats(_ layer: LayerIndex, _ group: GroupIndex) -> ExpertFormats {
+    guard let shared, isShared(group) else { return formats(layer) }
+    precondition(shape.contains(layer))
+    return shared.layerFormats[layer.rawValue - moeLayers.lowerBound]
+  }
+
+  /// How the matrices of the routed experts of `layer` are stored.
   public func formats(_ layer: LayerIndex) -> ExpertFormats {
     precondition(shape.contains(layer))
     return layerFormats[layer.rawValue - moeLayers.lowerBound]
@@ -89,13 +132,14 @@ extension ExpertGeometry {
     return input == formats.up.activationFormat ? input : .float32
   }
 
-  /// Whether gate and up projection of `layer` take different formats.
-  func hasMixedInputs(_ layer: LayerIndex) -> Bool {
-    let formats = formats(layer)
-    return formats.gate.activationFormat != formats.up.activationFormat
+  /// Whether `layer` is sent floats although one of its matrices takes blocks.
+  func needsBlocks(_ layer: LayerIndex) -> Bool {
+    guard inputFormat(layer) == .float32 else { return false }
+    return formats(layer).readsBlocks
+      || (sharedGroup.map { formats(layer, $0).readsBlocks } ?? false)
   }
 
-  /// What the partial sums of `layer` are rounded to: float32 if no matrix of the layer takes
+  /// What the partial sums of routed experts of `layer` are rounded to: float32 if no matrix of the layer takes
   /// quantised activations, else 16-bit blocks.
   public func replyFormat(_ layer: LayerIndex) -> ReplyFormat {
     let formats = formats(layer)
@@ -105,7 +149,7 @@ extension ExpertGeometry {
     return isFloat ? .float32 : .int16Blocks
   }
 
-  /// Bytes of one partial sum of `layer` on the wire.
+  /// Bytes of one partial sum of a routed group of `layer` on the wire.
   public func replyRowByteCount(_ layer: LayerIndex) -> Int {
     replyFormat(layer).byteCount(columns: hiddenSize)
   }
@@ -113,8 +157,8 @@ extension ExpertGeometry {
   /// All layers with experts, ascending.
   public var layers: [LayerIndex] { moeLayers.map { LayerIndex($0) } }
 
-  /// All groups of a layer, ascending.
-  public var groups: [GroupIndex] { (0..<groupCount).map { GroupIndex($0) } }
+  /// All groups of a layer that workers hold, ascending; that of the shared experts is the last.
+  public var groups: [GroupIndex] { (0..<placedGroupCount).map { GroupIndex($0) } }
 }
 
 /// One of the three matrices of an expert: down(silu(gate x) · up x).
@@ -133,6 +177,13 @@ extension ExpertFormats {
     case .up: up
     case .down: down
     }
+  }
+}
+
+extension ExpertFormats {
+  /// Whether gate or up projection takes blocks.
+  fileprivate var readsBlocks: Bool {
+    gate.activationFormat == .int8Blocks || up.activationFormat == .int8Blocks
   }
 }
 

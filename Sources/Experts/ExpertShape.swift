@@ -73,7 +73,7 @@ extension ExpertShape {
   /// Whether `layer` has routed experts.
   public func contains(_ layer: LayerIndex) -> Bool { moeLayers.contains(layer.rawValue) }
 
-  /// Whether `group` exists.
+  /// Whether `group` is one of routed experts.
   public func contains(_ group: GroupIndex) -> Bool {
     group.rawValue >= 0 && group.rawValue < groupCount
   }

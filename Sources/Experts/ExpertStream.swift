@@ -43,9 +43,9 @@ public struct ExpertLayout: Sendable, Hashable {
 }
 
 extension ExpertGeometry {
-  /// How the bytes of one expert of `layer` follow one another.
-  public func layout(_ layer: LayerIndex) -> ExpertLayout {
-    let formats = formats(layer)
+  /// How the bytes of one expert of a group of `layer` follow one another.
+  public func layout(_ layer: LayerIndex, _ group: GroupIndex) -> ExpertLayout {
+    let formats = formats(layer, group)
     var segments: [ExpertSegment] = []
     var end = 0
     func append(
@@ -57,7 +57,7 @@ extension ExpertGeometry {
       end += rows * bytes
     }
     for projection in ExpertProjection.allCases {
-      let (rows, columns) = (shape.rows(of: projection), shape.columns(of: projection))
+      let (rows, columns) = (rows(of: projection, group), columns(of: projection, group))
       let format = formats[projection]
       // Never nil: the initialiser has checked that rows are whole blocks.
       append(projection, .weights, rows: rows, bytes: format.byteCount(elements: columns) ?? 0)
@@ -70,13 +70,22 @@ extension ExpertGeometry {
 
   /// Bytes of the stream of (`layer`, `group`), as a file stores them.
   public func byteCount(_ layer: LayerIndex, _ group: GroupIndex) -> Int {
-    layout(layer).byteCount * experts(in: group).count
+    layout(layer, group).byteCount * experts(in: group).count
   }
 
-  /// Bytes of all experts of all layers, as a file stores them.
-  public var byteCount: Int {
-    layers.reduce(0) { $0 + layout($1).byteCount * expertCount }
+  /// Bytes of all routed experts of all layers, as a file stores them.
+  public var routedByteCount: Int {
+    layers.reduce(0) { $0 + layout($1, GroupIndex(0)).byteCount * expertCount }
   }
+
+  /// Bytes of the shared experts of all layers, as a file stores them; 0 when workers hold none.
+  public var sharedByteCount: Int {
+    guard let sharedGroup else { return 0 }
+    return layers.reduce(0) { $0 + byteCount($1, sharedGroup) }
+  }
+
+  /// Bytes of everything that workers hold, as a file stores it.
+  public var byteCount: Int { routedByteCount + sharedByteCount }
 }
 
 extension ElementFormat {

@@ -46,6 +46,27 @@ struct ExpertTensorFinder {
     }
   }
 
+  /// Gate, up and down of the shared experts of `layer`, which are one network of that width.
+  func findShared(_ layer: LayerIndex, width: Int) throws(ExpertError) -> Found {
+    func find(_ projection: ExpertProjection) throws(ExpertError) -> ExpertTensors {
+      let (rows, columns) =
+        projection == .down ? (shape.hiddenSize, width) : (width, shape.hiddenSize)
+      let name =
+        switch archive.container {
+        case .huggingFace: ExpertWeightNames.sharedMatrix(layer, projection)
+        case .gguf: ExpertWeightNames.shared(layer, projection)
+        }
+      let matrix = try tensor(name, shape: [rows, columns])
+      guard matrix.format.hasBlockScales else {
+        return .separate(weights: [matrix], scales: [])
+      }
+      return .separate(
+        weights: [matrix],
+        scales: [try scales(ExpertWeightNames.scales(name), rows: rows, columns: columns)])
+    }
+    return (try find(.gate), try find(.up), try find(.down))
+  }
+
   private func stacks(_ layer: LayerIndex) throws(ExpertError) -> Found {
     (try stack(layer, .gate), try stack(layer, .up), try stack(layer, .down))
   }
@@ -86,7 +107,10 @@ struct ExpertTensorFinder {
       let matrix = try matrix(layer, expert, projection, like: weights.first)
       weights.append(matrix)
       guard matrix.format.hasBlockScales else { continue }
-      scales.append(try self.scales(layer, expert, projection))
+      scales.append(
+        try self.scales(
+          ExpertWeightNames.scales(matrix.name), rows: shape.rows(of: projection),
+          columns: shape.columns(of: projection)))
     }
     return .separate(weights: weights, scales: scales)
   }
@@ -106,13 +130,9 @@ struct ExpertTensorFinder {
   }
 
   private func scales(
-    _ layer: LayerIndex, _ expert: Int, _ projection: ExpertProjection
+    _ name: String, rows: Int, columns: Int
   ) throws(ExpertError) -> TensorRecord {
-    let tensor = try tensor(
-      ExpertWeightNames.scales(layer, expert, projection),
-      shape: [
-        (shape.rows(of: projection) + 127) / 128, (shape.columns(of: projection) + 127) / 128,
-      ])
+    let tensor = try tensor(name, shape: [(rows + 127) / 128, (columns + 127) / 128])
     guard tensor.format == .f32 else {
       throw ExpertError(
         .tensor,

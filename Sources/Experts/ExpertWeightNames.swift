@@ -1,4 +1,4 @@
-/// How checkpoints spell the tensors of routed experts; nothing else knows these names.
+/// How checkpoints spell the tensors of experts that workers may hold.
 enum ExpertWeightNames {
   /// GGUF: all experts of a projection in one tensor, [E, rows, columns].
   static func stack(_ layer: LayerIndex, _ projection: ExpertProjection) -> String {
@@ -18,9 +18,15 @@ enum ExpertWeightNames {
   }
 
   /// Hugging Face, FP8: the block scales of a matrix, which multiply despite the name.
-  static func scales(
-    _ layer: LayerIndex, _ expert: Int, _ projection: ExpertProjection
-  ) -> String {
-    matrix(layer, expert, projection) + "_scale_inv"
+  static func scales(_ matrix: String) -> String { matrix + "_scale_inv" }
+
+  /// GGUF: one matrix of the shared experts together.
+  static func shared(_ layer: LayerIndex, _ projection: ExpertProjection) -> String {
+    "blk.\(layer).ffn_\(projection)_shexp.weight"
+  }
+
+  /// Hugging Face: the same.
+  static func sharedMatrix(_ layer: LayerIndex, _ projection: ExpertProjection) -> String {
+    "model.layers.\(layer).mlp.shared_experts.\(projection)_proj.weight"
   }
 }

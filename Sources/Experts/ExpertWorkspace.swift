@@ -18,6 +18,9 @@ public struct ExpertWorkspace: ~Copyable {
   private var down: FloatMatrix  // (capacity, hiddenSize)
   private var sums: FloatMatrix  // (capacity, hiddenSize)
   private var mixed: MixedInput
+  /// The shared experts' part of the last call.
+  private var shared: SharedWorkspace
+  private var routed: [RoutedEntry] = []  // those of the last call that are not shared experts'
   private var tile: ExpertTile
   private var plan = MatmulPlan()
 
@@ -42,11 +45,13 @@ public struct ExpertWorkspace: ~Copyable {
     sums = FloatMatrix(rows: 0, columns: 0)
     mixed = MixedInput(hiddenSize: geometry.hiddenSize)
     tile = ExpertTile(geometry)
+    shared = SharedWorkspace(geometry: geometry, kernels: kernels)
   }
 }
 
 extension ExpertWorkspace {
-  /// Sets `replies` to the partial sums of `entries`, ascending by (row, group).
+  /// Sets `replies` to the partial sums of `entries`, ascending by (row, group), and `sharedReplies` to
+  /// those of shared experts, ascending by row.
   ///
   /// A partial sum is Σ fma(weight, down(silu(gate x) · up x)) in ascending expert order, from
   /// zero, then rounded to the reply format. It depends on nothing but its row.
@@ -56,7 +61,7 @@ extension ExpertWorkspace {
   ///   - activations: The rows, in the input format of `layer`.
   ///   - layer: The layer.
   ///   - bank: Holds the experts of all entries.
-  ///   - replies: In the reply format of `layer`, with room for `partialCount(entries)` rows.
+  ///   - replies: In the reply format of `layer`, with room for the sums of all routed groups.
   public mutating func compute(
     _ entries: Span<RoutedEntry>, of activations: borrowing EncodedRows, layer: LayerIndex,
     bank: ExpertBank, into replies: inout EncodedReplies
@@ -64,7 +69,42 @@ extension ExpertWorkspace {
     precondition(replies.format == geometry.replyFormat(layer))
     precondition(activations.format == geometry.inputFormat(layer))
     replies.removeAll()
-    if geometry.hasMixedInputs(layer) { mixed.encode(activations, with: kernels) }
+    if geometry.needsBlocks(layer) { mixed.encode(activations, with: kernels) }
+    guard geometry.shared != nil else {
+      return computeRouted(entries, activations, layer, bank, into: &replies)
+    }
+    divide(entries)
+    let routed = routed
+    computeRouted(routed.span, activations, layer, bank, into: &replies)
+    shared.compute(activations, blocks: mixed.blocks, layer: layer, bank: bank)
+  }
+
+  /// The shared experts' sums of the last call, as they go on the wire; empty when it asked for none.
+  public var sharedReplies: RawSpan {
+    @_lifetime(borrow self)
+    borrowing get { shared.replies.wireBytes(0..<shared.rows.count) }
+  }
+
+  /// The rows that `sharedReplies` are of, in their order.
+  public var sharedRows: [Int32] { shared.rows }
+
+  /// Tells entries of shared experts from the others.
+  private mutating func divide(_ entries: Span<RoutedEntry>) {
+    routed.removeAll(keepingCapacity: true)
+    shared.removeAll()
+    for index in entries.indices {
+      if entries[index].expert < geometry.expertCount {
+        routed.append(entries[index])
+      } else {
+        shared.append(entries[index].row)
+      }
+    }
+  }
+
+  private mutating func computeRouted(
+    _ entries: Span<RoutedEntry>, _ activations: borrowing EncodedRows, _ layer: LayerIndex,
+    _ bank: ExpertBank, into replies: inout EncodedReplies
+  ) {
     var start = 0
     while start < entries.count {
       let end = ExpertTile.end(of: entries, from: start, limit: maxTileCount)

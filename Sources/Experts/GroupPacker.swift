@@ -49,10 +49,10 @@ public struct GroupPacker: ~Copyable {
     _ geometry: ExpertGeometry, layer: LayerIndex, group: GroupIndex, arena: WeightArena,
     kernels: Kernels
   ) throws(KernelError) {
-    layout = geometry.layout(layer)
+    layout = geometry.layout(layer, group)
     var experts: [PackedExpert] = []
     for _ in geometry.experts(in: group) {
-      experts.append(try PackedExpert(geometry, layer, in: arena))
+      experts.append(try PackedExpert(geometry, layer, group, in: arena))
     }
     self.group = PackedGroup(layer: layer, group: group, experts: experts)
     self.kernels = kernels

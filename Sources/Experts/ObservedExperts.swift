@@ -94,7 +94,10 @@ public final class ExpertUse: Sendable {
       state.rows += rows
       state.between += between
       state.dispatch += dispatch
-      for index in entries.indices { state.uses[row][Int(entries[index].expert)] += 1 }
+      for index in entries.indices {
+        let expert = Int(entries[index].expert)
+        if expert < state.uses[row].count { state.uses[row][expert] += 1 }  // else the shared ones
+      }
     }
   }
 

@@ -3,17 +3,19 @@ internal import Tensors
 
 /// The matrices of one expert, ready to multiply.
 struct PackedExpert: Sendable {
-  let gate: PackedMatrix  // (expertIntermediateSize, hiddenSize)
-  let up: PackedMatrix  // (expertIntermediateSize, hiddenSize)
-  let down: PackedMatrix  // (hiddenSize, expertIntermediateSize)
+  let gate: PackedMatrix  // (intermediateSize, hiddenSize)
+  let up: PackedMatrix  // (intermediateSize, hiddenSize)
+  let down: PackedMatrix  // (hiddenSize, intermediateSize)
 
-  /// Reserves memory for an expert of `layer`.
-  init(_ geometry: ExpertGeometry, _ layer: LayerIndex, in arena: WeightArena) throws(KernelError) {
-    let formats = geometry.formats(layer)
+  /// Reserves memory for an expert of (`layer`, `group`).
+  init(
+    _ geometry: ExpertGeometry, _ layer: LayerIndex, _ group: GroupIndex, in arena: WeightArena
+  ) throws(KernelError) {
+    let formats = geometry.formats(layer, group)
     func matrix(_ projection: ExpertProjection) throws(KernelError) -> PackedMatrix {
       try PackedMatrix(
-        arena: arena, format: formats[projection], rows: geometry.shape.rows(of: projection),
-        columns: geometry.shape.columns(of: projection))
+        arena: arena, format: formats[projection], rows: geometry.rows(of: projection, group),
+        columns: geometry.columns(of: projection, group))
     }
     gate = try matrix(.gate)
     up = try matrix(.up)

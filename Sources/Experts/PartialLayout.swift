@@ -14,7 +14,7 @@ struct PartialLayout {
   /// Sums that the batch needs.
   var count: Int { groups.count }
 
-  /// Lists the sums of `batch`; none has come.
+  /// Lists the sums of routed experts of `batch`; none has come.
   mutating func begin(_ batch: borrowing RoutedBatch) {
     rowCount = batch.rowCount
     offsets.removeAll(keepingCapacity: true)
@@ -23,6 +23,7 @@ struct PartialLayout {
     let entries = batch.entries
     var last = PartialKey(row: -1, group: -1)
     for index in entries.indices {
+      guard entries[index].expert < batch.geometry.expertCount else { continue }
       let key = batch.geometry.partialKey(entries[index])
       if key.row != last.row { offsets.append(Int32(groups.count)) }
       if key != last { groups.append(key.group) }

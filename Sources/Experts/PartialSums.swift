@@ -10,6 +10,7 @@ public final class PartialSums {
   private var layout = PartialLayout()
   private var floats: EncodedReplies  // (grown on demand, hiddenSize)
   private var blocks: EncodedReplies  // (grown on demand, hiddenSize)
+  private var shared: SharedSums
 
   /// Makes an empty collection for batches of `geometry`.
   public init(geometry: ExpertGeometry) {
@@ -17,10 +18,11 @@ public final class PartialSums {
     layer = LayerIndex(geometry.moeLayers.lowerBound)
     floats = EncodedReplies(format: .float32, capacity: 0, columns: geometry.hiddenSize)
     blocks = EncodedReplies(format: .int16Blocks, capacity: 0, columns: geometry.hiddenSize)
+    shared = SharedSums(columns: geometry.hiddenSize)
   }
 
   /// Whether every partial sum has come.
-  public var isComplete: Bool { layout.missingCount == 0 }
+  public var isComplete: Bool { layout.missingCount == 0 && shared.missingCount == 0 }
 
   /// Starts over with the partial sums that `batch` needs.
   public func begin(_ batch: borrowing RoutedBatch) {
@@ -28,21 +30,29 @@ public final class PartialSums {
     layout.begin(batch)
     floats.removeAll()
     blocks.removeAll()
+    shared.begin(rowCount: geometry.shared == nil ? 0 : batch.rowCount)
     reserve(layout.count)
   }
 
   /// Takes a worker's reply to `share`; a second reply to the same share changes nothing.
   ///
-  /// - Throws: `ExpertError` of kind `reply` unless the bytes are one row per partial sum.
+  /// - Throws: `ExpertError` of kind `reply` unless the bytes are one row per partial sum, those of
+  ///   shared experts last and as floats.
   public func accept(_ reply: RawSpan, for share: BatchShare) throws(ExpertError) {
-    let expected = share.partials.count * geometry.replyRowByteCount(layer)
+    let routedByteCount = share.partials.count * geometry.replyRowByteCount(layer)
+    let expected = routedByteCount + share.sharedRows.count * geometry.sharedReplyRowByteCount
     guard reply.byteCount == expected else {
       throw ExpertError(
         .reply,
         "layer \(layer): a reply of \(reply.byteCount) bytes where \(expected) belong; "
           + "restart that worker with the same version")
     }
+    if shared.isMissing(anyOf: share.sharedRows) {
+      shared.accept(
+        reply.extracting(routedByteCount..<reply.byteCount), for: share.sharedRows)
+    }
     guard share.partials.contains(where: { layout.isMissing($0) }) else { return }
+    let reply = reply.extracting(0..<routedByteCount)
     let first = isFloat ? floats.rowCount : blocks.rowCount
     reserve(first + share.partials.count)
     do {
@@ -71,9 +81,11 @@ public final class PartialSums {
         batch.entries, of: batch.activations, layer: layer, bank: bank, into: &blocks)
     }
     layout.placeAll()
+    shared.accept(workspace.sharedReplies, for: workspace.sharedRows)
   }
 
-  /// Sets the rows of the batch in `sum` to the sums of their groups, ascending, from zero.
+  /// Sets the rows of the batch in `sum` to the sums of their groups, ascending, from zero; shared
+  /// experts that workers compute come last.
   ///
   /// - Precondition: `isComplete`.
   public func add(into sum: inout FloatMatrix, with kernels: Kernels) {
@@ -83,6 +95,7 @@ public final class PartialSums {
     } else {
       layout.add(blocks, into: &sum, with: kernels)
     }
+    if geometry.shared != nil { shared.add(to: &sum, with: kernels) }
   }
 
   private var isFloat: Bool { geometry.replyFormat(layer) == .float32 }

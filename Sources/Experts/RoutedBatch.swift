@@ -34,7 +34,7 @@ public struct RoutedBatch: ~Copyable {
   /// The encoded rows, as they go to the experts of `layer`.
   public private(set) var activations: EncodedRows  // (capacity, hiddenSize)
   private var idle: EncodedRows  // the same in the other format, no columns if no layer takes it
-  /// rowCount × expertsPerToken, sorted by (row, expert).
+  /// rowCount × entriesPerToken, sorted by (row, expert).
   private var storedEntries: [RoutedEntry]
 
   /// Makes room for `capacity` rows of any layer of `geometry`.
@@ -45,7 +45,7 @@ public struct RoutedBatch: ~Copyable {
     let formats = Set(geometry.layers.map { geometry.inputFormat($0) })
     storedEntries = Array(
       repeating: RoutedEntry(row: 0, expert: 0, weight: 0),
-      count: capacity * geometry.expertsPerToken)
+      count: capacity * geometry.entriesPerToken)
     activations = EncodedRows(
       format: .float32, capacity: capacity,
       columns: formats.contains(.float32) ? geometry.hiddenSize : 0)
@@ -59,10 +59,10 @@ extension RoutedBatch {
   /// Experts of each row.
   public var expertsPerToken: Int { geometry.expertsPerToken }
 
-  /// The experts and weights of all rows, sorted by (row, expert).
+  /// The experts and weights of all rows, sorted by (row, expert); shared experts come last in a row.
   public var entries: Span<RoutedEntry> {
     @_lifetime(borrow self)
-    borrowing get { storedEntries.span.extracting(first: rowCount * expertsPerToken) }
+    borrowing get { storedEntries.span.extracting(first: rowCount * geometry.entriesPerToken) }
   }
 
   /// Starts a batch: encodes `rows` of `normed` in the input format of `layer`.
@@ -87,7 +87,11 @@ extension RoutedBatch {
   ) {
     let count = expertsPerToken
     precondition(row >= 0 && row < rowCount && experts.count == count && weights.count == count)
-    let start = row * count
+    let start = row * geometry.entriesPerToken
+    if let shared = geometry.sharedExpert {
+      storedEntries[start + count] = RoutedEntry(
+        row: Int32(row), expert: Int32(shared.rawValue), weight: 1)
+    }
     for rank in 0..<count {
       let entry = RoutedEntry(row: Int32(row), expert: experts[rank], weight: weights[rank])
       var place = start + rank

@@ -12,6 +12,8 @@ extension ExpertGeometry {
     _ = try checks.integer(groupCount, "group_count", in: 1...WireLimits.groupCount)
     _ = try checks.integer(layerFormats.count, "layers", in: 1...1_024)
     _ = try checks.integer(moeLayers.upperBound, "last layer", in: 1...WireLimits.layerCount)
+    guard let shared else { return }
+    _ = try checks.integer(shared.intermediateSize, "shared_intermediate_size", in: 1...65_536)
   }
 
   /// Refuses a number of groups that the experts do not divide into.

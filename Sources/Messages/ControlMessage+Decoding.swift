@@ -118,35 +118,61 @@ extension MessageCodec {
     try checks.require(
       unsafe wire.n_up_formats == count && wire.n_down_formats == count,
       "the lists of formats are not equally long")
-    var formats: [ExpertFormats] = []
-    if let gate = unsafe wire.gate_formats, let up = unsafe wire.up_formats,
-      let down = unsafe wire.down_formats
-    {
-      for layer in 0..<count {
-        formats.append(
-          ExpertFormats(
-            gate: unsafe try format(gate[layer], checks), up: unsafe try format(up[layer], checks),
-            down: unsafe try format(down[layer], checks)))
-      }
-    }
+    let formats = unsafe try self.formats(
+      wire.gate_formats, wire.up_formats, wire.down_formats, count: count, checks)
     let groupCount = unsafe try checks.integer(
       wire.group_count, "group_count", in: 1...WireLimits.groupCount)
     let first = unsafe try checks.integer(
       wire.first_layer, "first_layer", in: 0...WireLimits.layerCount - count)
     let expertCount = unsafe try checks.integer(
       wire.expert_count, "expert_count", in: 1...65_535)
+    let shared = unsafe try decodeShared(wire, count: count, checks)
     do throws(ExpertError) {
       let shape = unsafe try ExpertShape(
         hiddenSize: Int(wire.hidden_size),
         expertIntermediateSize: Int(wire.expert_intermediate_size), expertCount: expertCount,
         expertsPerToken: Int(wire.experts_per_token), moeLayers: first..<first + count,
         modelGroupCount: expertCount % groupCount == 0 ? groupCount : 0)
-      let geometry = try ExpertGeometry(shape: shape, layerFormats: formats)
+      let geometry = try ExpertGeometry(shape: shape, layerFormats: formats, shared: shared)
       try geometry.checkGroups(groupCount, checks)
       return geometry
     } catch {
       throw checks.error(error.description)
     }
+  }
+
+  /// The shared experts' part of a geometry of `count` layers; nil where the coordinator has them.
+  private func decodeShared(
+    _ wire: Conclave__Geometry, count: Int, _ checks: FieldChecks
+  ) throws(WireError) -> SharedExperts? {
+    let isThere = unsafe wire.has_shared_intermediate_size != 0
+    let expected = isThere ? count : 0
+    try checks.require(
+      unsafe wire.n_shared_gate_formats == expected && wire.n_shared_up_formats == expected
+        && wire.n_shared_down_formats == expected,
+      "the lists of shared formats are not as long as the others")
+    guard isThere else { return nil }
+    return SharedExperts(
+      intermediateSize: unsafe try checks.integer(
+        wire.shared_intermediate_size, "shared_intermediate_size", in: 1...65_536),
+      layerFormats: unsafe try formats(
+        wire.shared_gate_formats, wire.shared_up_formats, wire.shared_down_formats, count: count,
+        checks))
+  }
+
+  private func formats(
+    _ gate: UnsafeMutablePointer<UInt32>?, _ up: UnsafeMutablePointer<UInt32>?,
+    _ down: UnsafeMutablePointer<UInt32>?, count: Int, _ checks: FieldChecks
+  ) throws(WireError) -> [ExpertFormats] {
+    guard let gate = unsafe gate, let up = unsafe up, let down = unsafe down else { return [] }
+    var formats: [ExpertFormats] = []
+    for layer in 0..<count {
+      formats.append(
+        ExpertFormats(
+          gate: unsafe try format(gate[layer], checks), up: unsafe try format(up[layer], checks),
+          down: unsafe try format(down[layer], checks)))
+    }
+    return formats
   }
 
   private func format(_ number: UInt32, _ checks: FieldChecks) throws(WireError) -> ElementFormat {

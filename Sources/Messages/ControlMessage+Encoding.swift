@@ -138,6 +138,15 @@ extension MessageCodec {
     unsafe wire.pointee.up_formats = try array(formats.map(\.up.rawValue))
     unsafe wire.pointee.n_down_formats = formats.count
     unsafe wire.pointee.down_formats = try array(formats.map(\.down.rawValue))
+    guard let shared = geometry.shared else { return unsafe wire }
+    unsafe wire.pointee.has_shared_intermediate_size = 1
+    unsafe wire.pointee.shared_intermediate_size = UInt32(shared.intermediateSize)
+    unsafe wire.pointee.n_shared_gate_formats = formats.count
+    unsafe wire.pointee.shared_gate_formats = try array(shared.layerFormats.map(\.gate.rawValue))
+    unsafe wire.pointee.n_shared_up_formats = formats.count
+    unsafe wire.pointee.shared_up_formats = try array(shared.layerFormats.map(\.up.rawValue))
+    unsafe wire.pointee.n_shared_down_formats = formats.count
+    unsafe wire.pointee.shared_down_formats = try array(shared.layerFormats.map(\.down.rawValue))
     return unsafe wire
   }
 

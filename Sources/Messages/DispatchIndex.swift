@@ -23,10 +23,11 @@ public enum DispatchIndex {
   ///
   /// - Throws: `WireError` unless the frame has the length that `header` says, rows ascend without a
   ///   gap from 0 to its row count, experts ascend within a row and exist, a row has at most
-  ///   `expertsPerToken`, and weights are finite.
+  ///   `expertsPerToken`, and weights are finite. Where workers have shared experts (`hasShared`) a row
+  ///   may name one expert more, the one after all others, with weight 1.
   public static func read(
     _ frame: RawSpan, header: DispatchHeader, shape: ExpertShape,
-    into entries: inout [RoutedEntry]
+    hasShared: Bool = false, into entries: inout [RoutedEntry]
   ) throws(WireError) {
     let checks = FieldChecks(message: "Dispatch")
     let count = header.entryCount
@@ -41,13 +42,15 @@ public enum DispatchIndex {
           expert: Int32(frame.load(UInt16.self, at: 2 * (count + index))),
           weight: Float(bitPattern: frame.load(UInt32.self, at: 4 * (count + index)))))
     }
-    try check(entries, checks, rowCount: header.rowCount, shape: shape)
+    try check(entries, checks, rowCount: header.rowCount, shape: shape, hasShared)
   }
 
   private static func check(
-    _ entries: [RoutedEntry], _ checks: FieldChecks, rowCount: Int, shape: ExpertShape
+    _ entries: [RoutedEntry], _ checks: FieldChecks, rowCount: Int, shape: ExpertShape,
+    _ hasShared: Bool
   ) throws(WireError) {
-    let limit = shape.expertsPerToken
+    let limit = shape.expertsPerToken + (hasShared ? 1 : 0)
+    let expertCount = shape.expertCount + (hasShared ? 1 : 0)
     var (row, expert, inRow) = (-1, -1, 0)
     for entry in entries {
       let next = (row: Int(entry.row), expert: Int(entry.expert))
@@ -62,8 +65,11 @@ public enum DispatchIndex {
       }
       (row, expert) = next
       try checks.require(
-        expert < shape.expertCount, "expert \(expert) is not below \(shape.expertCount)")
+        expert < expertCount, "expert \(expert) is not below \(expertCount)")
       try checks.require(entry.weight.isFinite, "a weight of row \(row) is not finite")
+      try checks.require(
+        expert < shape.expertCount || entry.weight == 1,
+        "the shared experts of row \(row) have a weight")
     }
     try checks.require(row == rowCount - 1, "row \(rowCount - 1) is missing from the index")
   }

@@ -6,7 +6,8 @@ extension PlacementPlan {
   ///
   /// A worker gets whole columns (the same group in every layer) as long as they fit, so that a
   /// token's fan-out stays small and a worker's files are read in few places; what does not fit as
-  /// a column is placed layer by layer. Workers beyond the number of groups may stay spare.
+  /// a column is placed layer by layer, and so are shared experts, each to the worker that is then done
+  /// soonest with what a row uses of its layer. Workers beyond the number of groups may stay spare.
   /// Equal input gives equal plans, whatever the order of `workers`.
   ///
   /// - Throws: `PlacementError` with the numbers when the experts do not fit.
@@ -76,7 +77,8 @@ private struct PlacementBalancer {
   func plan(epoch: UInt64, byColumns: Bool) -> PlacementPlan? {
     var plan = PlacementPlan(epoch: epoch, geometry: geometry)
     var loads = workers.map { _ in Load(layers: geometry.moeLayers) }
-    let rest = byColumns ? placeColumns(&plan, &loads) : units
+    let routed = units.filter { !geometry.isShared($0.group) }
+    let rest = byColumns ? placeColumns(routed, &plan, &loads) : routed
     for unit in rest.sorted(by: isBefore) {
       let size = size(unit)
       let fitting = workersWithRoom(for: size, loads)
@@ -89,12 +91,40 @@ private struct PlacementBalancer {
       loads[worker].add(size, unit.layer)
       plan[unit.layer, unit.group] = [workers[worker].worker]
     }
-    return plan
+    return placeShared(&plan, &loads) ? plan : nil
+  }
+
+  /// Places the shared experts of every layer; false when some find no room.
+  private func placeShared(_ plan: inout PlacementPlan, _ loads: inout [Load]) -> Bool {
+    guard let group = geometry.sharedGroup else { return true }
+    var total = workers.map { _ in 0.0 }  // seconds, of shared experts in all layers so far
+    for layer in geometry.layers {
+      let size = geometry.byteCount(layer, group)
+      let reading = workers.map { worker in
+        geometry.groups.reduce(0) { sum, group in
+          let isHeld = plan[layer, group].contains(worker.worker)
+          return sum + (isHeld ? geometry.readWeight(layer, group) : 0)
+        }
+      }
+      func seconds(_ worker: Int) -> Double {
+        (reading[worker] + geometry.readWeight(layer, group)) / workers[worker].bytesPerSecond
+      }
+      let best = workersWithRoom(for: size, loads).min {
+        (seconds($0), total[$0]) < (seconds($1), total[$1])
+      }
+      guard let best else { return false }
+      loads[best].add(size, layer)
+      total[best] += Double(size) / workers[best].bytesPerSecond
+      plan[layer, group] = [workers[best].worker]
+    }
+    return true
   }
 
   /// Places every column that fits one worker whole; returns the units of the others.
-  private func placeColumns(_ plan: inout PlacementPlan, _ loads: inout [Load]) -> [PlacementUnit] {
-    let columns = geometry.groups.map { group in units.filter { $0.group == group } }
+  private func placeColumns(
+    _ units: [PlacementUnit], _ plan: inout PlacementPlan, _ loads: inout [Load]
+  ) -> [PlacementUnit] {
+    let columns = Dictionary(grouping: units, by: \.group).sorted { $0.key < $1.key }.map(\.value)
     let ordered = columns.map { (units: $0, size: $0.reduce(0) { $0 + size($1) }) }
       .enumerated().sorted { ($1.element.size, $0.offset) < ($0.element.size, $1.offset) }
     var rest: [PlacementUnit] = []

@@ -93,16 +93,18 @@ private struct Heat {
 
   init(_ geometry: ExpertGeometry, _ trace: RoutingTrace) {
     self.geometry = geometry
+    let shared = geometry.sharedExpert.map { trace.rowCount * geometry.useCount(of: $0) } ?? 0
     uses = trace.uses.flatMap { experts in
       geometry.groups.map { group in
-        geometry.experts(in: group).reduce(0) { $0 + Double(experts[$1]) }
+        if geometry.isShared(group) { return Double(shared) }
+        return geometry.experts(in: group).reduce(0) { $0 + Double(experts[$1]) }
       }
     }
   }
 
   subscript(_ unit: PlacementUnit) -> Double {
     uses[
-      (unit.layer.rawValue - geometry.moeLayers.lowerBound) * geometry.groupCount
+      (unit.layer.rawValue - geometry.moeLayers.lowerBound) * geometry.placedGroupCount
         + unit.group.rawValue]
   }
 

@@ -70,7 +70,8 @@ private struct PlacementRepair {
   var loaded: [WorkerID: Set<PlacementUnit>]?
   var stalled: [WorkerID: Set<PlacementUnit>] = [:]
   private var held: [WorkerID: Int] = [:]  // bytes
-  private var preferred: [WorkerID: Int] = [:]  // bytes of the groups that it is asked for first
+  /// What a row makes it read on average, of the groups that it is asked for first.
+  private var preferred: [WorkerID: Double] = [:]
 
   init(
     _ old: PlacementPlan, _ geometry: ExpertGeometry, _ workers: [WorkerCapacity], epoch: UInt64
@@ -99,8 +100,9 @@ private struct PlacementRepair {
     let size = size([unit])
     held[worker, default: 0] += size
     if holders.isEmpty || inFront {
-      preferred[worker, default: 0] += size
-      if let first = holders.first { preferred[first, default: 0] -= size }
+      let share = geometry.readWeight(unit.layer, unit.group)
+      preferred[worker, default: 0] += share
+      if let first = holders.first { preferred[first, default: 0] -= share }
     }
     plan[unit.layer, unit.group] = inFront ? [worker] + holders : holders + [worker]
   }
@@ -109,7 +111,8 @@ private struct PlacementRepair {
   mutating func fill(_ group: GroupIndex, holders count: Int) {
     let lacking = units(of: group).filter { holderCount($0, ofFirst: count == 1) < count }
     guard !lacking.isEmpty else { return }
-    if let worker = best(for: lacking) {
+    // Shared experts are used by every row: one worker with those of all layers would be the slowest.
+    if !geometry.isShared(group), let worker = best(for: lacking) {
       for unit in lacking { add(worker, to: unit) }
       return
     }
@@ -196,8 +199,8 @@ private struct PlacementRepair {
         return holders.first == slowest.worker && !holders.contains(worker)
       }
       let size = size(moved)
-      let after =
-        Double(preferred[worker, default: 0].addingWithoutOverflow(size)) / newcomer.bytesPerSecond
+      let share = moved.reduce(0) { $0 + geometry.readWeight($1.layer, $1.group) }
+      let after = (preferred[worker, default: 0] + share) / newcomer.bytesPerSecond
       guard size > 0, newcomer.memoryByteCount - held[worker, default: 0] >= size,
         after < reading(slowest)
       else { continue }
@@ -208,7 +211,7 @@ private struct PlacementRepair {
   }
 
   private func reading(_ worker: WorkerCapacity) -> Double {
-    Double(preferred[worker.worker, default: 0]) / worker.bytesPerSecond
+    preferred[worker.worker, default: 0] / worker.bytesPerSecond
   }
 }
 

@@ -59,11 +59,11 @@ extension PlacementPlan {
 private struct LayerTuner {
   private let layer: LayerIndex
   private let workers: [WorkerCapacity]
-  private let size: Int  // bytes of a group; all groups of a layer are alike
+  private let sizes: [Int]  // bytes of each group
   private let messageSeconds: Double
   /// Seconds that a worker reads for one expert.
   private let expertSeconds: [Double]
-  /// Of each token: the groups that it uses, and how many experts of each.
+  /// Of each token: the groups that it uses, and how many experts of each, or the like.
   private let tokens: [[(group: Int, count: Int)]]
   /// Of each group: who holds it, as indices into `workers`, the preferred one first.
   private var holders: [[Int]]
@@ -83,8 +83,8 @@ private struct LayerTuner {
     self.workers = workers
     self.free = free
     self.messageSeconds = messageSeconds
-    size = geometry.byteCount(layer, GroupIndex(0))
-    let expert = Double(size) / Double(max(geometry.experts(in: GroupIndex(0)).count, 1))
+    sizes = geometry.groups.map { geometry.byteCount(layer, $0) }
+    let expert = Double(sizes[0]) / Double(max(geometry.experts(in: GroupIndex(0)).count, 1))
     expertSeconds = workers.map { expert / $0.bytesPerSecond }
     holders = geometry.groups.map { group in
       plan[layer, group].compactMap { id in workers.firstIndex { $0.worker == id } }
@@ -96,6 +96,9 @@ private struct LayerTuner {
       var counts: [Int: Int] = [:]
       for expert in trace.experts(row: row, layer: index) {
         counts[geometry.group(of: ExpertID(Int(expert))).rawValue, default: 0] += 1
+      }
+      if let group = geometry.sharedGroup, let expert = geometry.sharedExpert {
+        counts[group.rawValue] = geometry.useCount(of: expert)
       }
       return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
@@ -169,6 +172,7 @@ private struct LayerTuner {
   /// Gives a group to another worker that has room.
   private mutating func move(_ group: Int) -> Bool {
     guard let holder = holders[group].first else { return false }
+    let size = sizes[group]
     for worker in workers.indices where worker != holder && free[worker] >= size {
       guard tryOut([group], { $0[group] = [worker] }) else { continue }
       free[holder] += size
@@ -181,7 +185,9 @@ private struct LayerTuner {
   /// Lets two groups change places.
   private mutating func exchange(_ group: Int) -> Bool {
     for other in holders.indices
-    where other != group && holders[other].count == 1 && holders[other] != holders[group] {
+    where other != group && sizes[other] == sizes[group] && holders[other].count == 1
+      && holders[other] != holders[group]
+    {
       if tryOut([group, other], { $0.swapAt(group, other) }) { return true }
     }
     return false

@@ -6,7 +6,7 @@ public struct PlacementPlan: Sendable, Hashable {
   public let epoch: UInt64
   /// The layers that have experts.
   public let moeLayers: Range<Int>
-  /// Groups of each layer.
+  /// Groups of each layer, that of shared experts included where workers hold them.
   public let groupCount: Int
   /// layers × groups: the workers that hold the group, the first one preferred.
   private var replicas: [[WorkerID]]
@@ -15,7 +15,7 @@ public struct PlacementPlan: Sendable, Hashable {
   public init(epoch: UInt64, geometry: ExpertGeometry) {
     self.epoch = epoch
     moeLayers = geometry.moeLayers
-    groupCount = geometry.groupCount
+    groupCount = geometry.placedGroupCount
     replicas = Array(repeating: [], count: moeLayers.count * groupCount)
   }
 

@@ -25,7 +25,7 @@ public struct RoutingSampler: Sendable {
     let layer = batch.layer.rawValue - geometry.moeLayers.lowerBound
     let width = geometry.expertsPerToken
     let entries = batch.entries
-    let source = counts[layer] % batch.rowCount * width
+    let source = counts[layer] % batch.rowCount * geometry.entriesPerToken
     let target = (layer * Self.capacity + counts[layer] % Self.capacity) * width
     for index in 0..<width {
       experts[target + index] = UInt16(truncatingIfNeeded: entries[source + index].expert)

@@ -11,9 +11,7 @@ extension PlannedModel {
   public init(_ archive: ModelArchive, rule: RoutingRule = .huggingFace) throws {
     if archive.isVocabularyOnly { throw ModelError.vocabularyOnly(file: archive.path) }
     let configuration = try ModelConfiguration(archive, rule: rule)
-    let catalog = try configuration.expertShape().map {
-      try ExpertCatalog(archive: archive, shape: $0)
-    }
+    let catalog = try configuration.makeCatalog(archive)
     self.init(
       PlannedConfiguration(
         layerCount: configuration.layerCount, hiddenSize: configuration.hiddenSize,

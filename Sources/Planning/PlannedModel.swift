@@ -17,8 +17,10 @@ public struct PlannedModel: Sendable {
   public let contextLength: Int
   /// How layers attend.
   public let attention: AttentionDesign
-  /// The routed experts; nil for a dense model.
+  /// The experts that workers hold; nil for a dense model.
   public let experts: ExpertGeometry?
+  /// How the shared experts are stored; nil when there are none.
+  let sharedFormats: SharedExperts?
   /// How tokens choose among them; nil for a dense model.
   public let routing: RoutingMethod?
   /// The trunk's parts, each in all layers together.
@@ -37,6 +39,7 @@ public struct PlannedModel: Sendable {
   ) {
     self.name = name
     self.experts = experts
+    sharedFormats = Self.sharedFormats(tensors, experts)
     layerCount = configuration.layerCount
     hiddenSize = configuration.hiddenSize
     vocabularySize = configuration.vocabularySize
@@ -52,6 +55,20 @@ public struct PlannedModel: Sendable {
     // A head that is the embedding is read like one.
     if parts[.head] == nil { parts[.head] = parts[.embedding] }
     self.parts = parts
+  }
+
+  /// The same model with other experts on workers, and what is left in the trunk.
+  init(_ model: PlannedModel, experts: ExpertGeometry, parts: [ModelPart: MatrixWork]) {
+    name = model.name
+    self.experts = experts
+    self.parts = parts
+    sharedFormats = nil
+    layerCount = model.layerCount
+    hiddenSize = model.hiddenSize
+    vocabularySize = model.vocabularySize
+    contextLength = model.contextLength
+    attention = model.attention
+    routing = model.routing
   }
 
   /// The work of a part of the trunk.
@@ -73,16 +90,19 @@ public struct PlannedModel: Sendable {
     self[.attention].integerProducts >= self[.attention].floatProducts ? .float16 : .float32
   }
 
-  /// One expert of `layer`.
-  func expertWork(_ layer: LayerIndex) -> MatrixWork {
+  /// One routed expert of `layer`.
+  func expertWork(_ layer: LayerIndex) -> MatrixWork { work(layer, GroupIndex(0)) }
+
+  /// One expert of a group of `layer`.
+  func work(_ layer: LayerIndex, _ group: GroupIndex) -> MatrixWork {
     guard let experts else { return MatrixWork() }
-    let formats = experts.formats(layer)
+    let formats = experts.formats(layer, group)
     return ExpertProjection.allCases.reduce(MatrixWork()) { sum, projection in
       let format = formats[projection]
       return sum
         + MatrixWork(
-          format, rows: experts.shape.rows(of: projection),
-          columns: experts.shape.columns(of: projection),
+          format, rows: experts.rows(of: projection, group),
+          columns: experts.columns(of: projection, group),
           takesBlocks: format.activationFormat == .int8Blocks)
     }
   }

@@ -4,11 +4,15 @@ extension Planner {
   /// What a few changes of a cluster would bring; those that make no sense are left out.
   func changes(of cluster: ClusterDescription) -> [ClusterPlan.Change] {
     var changes: [ClusterPlan.Change] = []
-    func add(_ name: String, _ format: KVFormat? = nil, _ edit: (inout ClusterDescription) -> Void)
-    {
+    func add(
+      _ name: String, _ format: KVFormat? = nil, _ planner: Planner? = nil,
+      _ edit: (inout ClusterDescription) -> Void = { _ in }
+    ) {
       var changed = cluster
       edit(&changed)
-      guard let (steps, _) = try? prepare(changed, format ?? kvFormat) else { return }
+      guard let (steps, _) = try? (planner ?? self).prepare(changed, format ?? kvFormat) else {
+        return
+      }
       let position = request.contextLength / 2
       let batch = request.batches.max() ?? 1
       let one = steps.predict(.decode(sequences: 1, after: position)).seconds
@@ -17,7 +21,8 @@ extension Planner {
         ClusterPlan.Change(
           name: name, decodeTokensPerSecond: 1 / one,
           batchTokensPerSecond: Double(batch) / many,
-          prefillTokensPerSecond: Double(request.promptTokenCount) / prefillSeconds(steps)))
+          prefillTokensPerSecond: Double(request.promptTokenCount)
+            / (planner ?? self).prefillSeconds(steps)))
     }
     if let last = cluster.workers.last {
       add("one more host like \(last.name)") { $0.workers.append(last.alone) }
@@ -27,6 +32,11 @@ extension Planner {
       let slow = cluster.hosts.contains { $0.link.bytesPerSecond < 1.25e9 }
       if slow { add("10 GbE everywhere") { $0.raiseLinks(to: 1.25e9) } }
       add("half the round trip") { $0.scaleRoundTrips(by: 0.5) }
+      if let moved = model.movingShared {
+        add(
+          "shared experts moved (--shared-experts workers)", nil,
+          Planner(moved, request, trace: trace))
+      }
     } else if model.experts != nil {
       let worker = cluster.coordinator.asWorker(.tenGigabit)
       add("a worker like this machine, 10 GbE") { $0.workers = [worker] }

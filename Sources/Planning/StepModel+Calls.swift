@@ -51,6 +51,7 @@ struct CallTime {
     var distinct = 0
     var rows = 0
     var partials = 0
+    var sharedRows = 0
     var sent = 0.0
     var received = 0.0
     var busy = 0.0
@@ -141,8 +142,12 @@ extension StepModel {
       }
     }
     scratch.drawing = drawing
-    guard drawn < rows else { return shares }
-    return shares.map { share in
+    return addingShared(layer, rows: rows, to: drawn < rows ? scale(shares, rows, drawn) : shares)
+  }
+
+  /// What shares of `drawn` rows would be for `rows` rows.
+  private func scale(_ shares: [CallTime.Share], _ rows: Int, _ drawn: Int) -> [CallTime.Share] {
+    shares.map { share in
       var share = share
       share.entries = share.entries * rows / drawn
       share.rows = share.rows * rows / drawn
@@ -151,14 +156,36 @@ extension StepModel {
     }
   }
 
+  /// Every row uses the shared experts, where a worker holds them.
+  private func addingShared(
+    _ layer: Int, rows: Int, to shares: [CallTime.Share]
+  ) -> [CallTime.Share] {
+    guard let group = model.experts?.sharedGroup else { return shares }
+    var shares = shares
+    let worker = placement.holders[layer][group.rawValue]
+    if !shares.contains(where: { $0.worker == worker }) {
+      shares.append(CallTime.Share(worker: worker))
+    }
+    for index in shares.indices where shares[index].worker == worker {
+      shares[index].rows = rows
+      shares[index].sharedRows = rows
+    }
+    return shares
+  }
+
   private static let mostDrawnRows = 256
 
   private func time(
     _ share: CallTime.Share, _ layer: Int, on host: HostDescription
   ) -> WorkTime {
     let rows = Double(share.entries) / Double(max(share.distinct, 1))
-    return host.time(
-      model.expertWork(LayerIndex(layer + firstLayer)) * share.distinct, rows: rows)
+    let layer = LayerIndex(layer + firstLayer)
+    let routed = host.time(model.expertWork(layer) * share.distinct, rows: rows)
+    guard share.sharedRows > 0 else { return routed }
+    let shared = host.time(model.sharedWork(layer), rows: Double(share.sharedRows))
+    return WorkTime(
+      seconds: routed.seconds + shared.seconds,
+      memorySeconds: routed.memorySeconds + shared.memorySeconds)
   }
 
   private var firstLayer: Int { model.experts?.moeLayers.lowerBound ?? 0 }
@@ -168,9 +195,11 @@ extension StepModel {
     let layer = LayerIndex(layer + firstLayer)
     let row = experts.inputFormat(layer).byteCount(columns: experts.hiddenSize)
     share.sent = Double(
-      share.rows * row + share.entries * KernelCosts.entryByteCount + KernelCosts.messageByteCount)
+      share.rows * row + (share.entries + share.sharedRows) * KernelCosts.entryByteCount
+        + KernelCosts.messageByteCount)
     share.received = Double(
-      share.partials * experts.replyRowByteCount(layer) + KernelCosts.messageByteCount)
+      share.partials * experts.replyRowByteCount(layer)
+        + share.sharedRows * experts.sharedReplyRowByteCount + KernelCosts.messageByteCount)
   }
 
   /// Follows the messages of a call; the last reply decides.

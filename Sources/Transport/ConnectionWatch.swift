@@ -43,8 +43,7 @@ public final class ConnectionWatch: Sendable {
 
   /// Looks at every connection; from any thread, several times a second.
   public func check() {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
-    let connections = names.lazy.compactMap { Int32($0) }.filter { Self.localPort($0) == self.port }
+    let connections = descriptors
     state.withLock { state in
       var seen: [Int32: Seen] = [:]
       for descriptor in connections {
@@ -62,6 +61,12 @@ public final class ConnectionWatch: Sendable {
       state.seen = seen
       state.messages = state.messages.filter { seen[$0.key] != nil }
     }
+  }
+
+  /// The connections to the port.
+  var descriptors: [Int32] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    return names.compactMap { Int32($0) }.filter { Self.localPort($0) == self.port }
   }
 
   /// The port of this end; nil for what is no connection of TCP.

@@ -162,7 +162,7 @@ final class ComputeThread: Sendable {
   }
 
   private func check(_ unit: PlacementUnit, _ geometry: ExpertGeometry) throws {
-    guard geometry.shape.contains(unit.layer), geometry.shape.contains(unit.group) else {
+    guard geometry.shape.contains(unit.layer), geometry.contains(unit.group) else {
       throw WorkerError.assignment(
         "layer \(unit.layer), group \(unit.group) was assigned, but the model has no such")
     }
@@ -207,7 +207,9 @@ final class ComputeThread: Sendable {
   private func openSource(_ geometry: ExpertGeometry) throws -> any ExpertSource {
     switch source {
     case .file(let archive):
-      let catalog = try ExpertCatalog(archive: archive, shape: geometry.shape)
+      let catalog = try ExpertCatalog(
+        archive: archive, shape: geometry.shape,
+        sharedIntermediateSize: geometry.shared?.intermediateSize ?? 0)
       guard catalog.geometry == geometry else {
         throw WorkerError.assignment(
           "\(archive.path) has other expert formats than the coordinator's model; copy its file")

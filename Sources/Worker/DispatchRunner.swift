@@ -51,7 +51,8 @@ struct DispatchRunner: ~Copyable {
   ) throws {
     let geometry = bank.geometry
     try DispatchIndex.read(
-      inbox.frame(1), header: dispatch, shape: geometry.shape, into: &entries)
+      inbox.frame(1), header: dispatch, shape: geometry.shape,
+      hasShared: geometry.shared != nil, into: &entries)
     try geometry.validate(
       entries.span, rowCount: dispatch.rowCount, layer: layer, in: bank)
   }
@@ -64,7 +65,10 @@ struct DispatchRunner: ~Copyable {
     let geometry = bank.geometry
     if answersZeros {
       let count = geometry.partialCount(entries.span)
-      let byteCount = count * geometry.replyRowByteCount(layer)
+      let sharedCount = entries.count { $0.expert >= geometry.expertCount }
+      let byteCount =
+        (count - sharedCount) * geometry.replyRowByteCount(layer)
+        + sharedCount * geometry.sharedReplyRowByteCount
       if zeros.count < byteCount { zeros = [UInt8](repeating: 0, count: byteCount) }
       unsafe try outbox.append(zeros.span.bytes.extracting(first: byteCount))
       return count
@@ -98,8 +102,24 @@ private struct Run {
     try rows.fill(inbox.frame(2), rows: rowCount)
     replies.grow(to: partialCount)
     workspace.compute(entries.span, of: rows, layer: layer, bank: bank, into: &replies)
-    try outbox.append(replies.wireBytes(0..<partialCount))
+    try append(replies, workspace, to: &outbox)
     return partialCount
+  }
+}
+
+extension Run {
+  /// Writes the payload: the sums of routed groups, then those of shared experts.
+  private func append(
+    _ replies: borrowing EncodedReplies, _ workspace: borrowing ExpertWorkspace,
+    to outbox: inout Multipart
+  ) throws {
+    let routed = replies.wireBytes(0..<replies.rowCount)
+    let shared = workspace.sharedReplies
+    guard shared.byteCount > 0 else { return try outbox.append(routed) }
+    try outbox.append(byteCount: routed.byteCount + shared.byteCount)
+    var payload = outbox.mutableFrame(outbox.frameCount - 1)
+    payload.copy(routed)
+    payload.copy(shared, at: routed.byteCount)
   }
 }
 

@@ -3,12 +3,12 @@ import Telemetry
 import Tensors
 
 /// How fast this machine reads memory, the figure that bounds how fast experts run.
-enum MemoryBandwidth {
+public enum MemoryBandwidth {
   private static let byteCount = 128 << 20  // more than most caches
   private static let sink = Atomic<UInt64>(0)  // keeps the sum from being optimised away
 
   /// Bytes per second that one thread reads: the best of a few passes, in about 0.1 s.
-  static func measure() -> Int {
+  public static func measure() -> Int {
     var buffer = ByteBuffer(byteCount: byteCount)
     touch(&buffer)
     var best: UInt64 = .max

@@ -40,6 +40,10 @@ extension ClusterTests {
       + [["--threads", "1"], ["--threads", "2"], ["--workers", "2", "--threads", "2"]]
       + [1, 7, 16].map { ["--step-tokens", "\($0)"] }
       + [["--workers", "2", "--step-tokens", "5"]]
+      + [
+        ["1"], ["3"], ["3", "--replicas", "2", "--verify-fraction", "1"], ["2", "--overlap", "2"],
+        ["2", "--step-tokens", "5", "--kernels", "scalar"],
+      ].map { ["--shared-experts", "workers", "--workers"] + $0 }
       + variants.flatMap { [["--kernels", $0], ["--kernels", $0, "--workers", "2"]] }
 
     /// The kernel variants that this machine has.
@@ -57,6 +61,19 @@ extension ClusterTests {
         let found = try ConclaveCommand.output(call + variation)
         #expect(found == expected, "\(model.name) with \(variation.joined(separator: " "))")
       }
+    }
+
+    @Test func `whoever computes shared experts says so, or why not`() throws {
+      let call = ["logits", Fixtures.demoModel, "--tokens", "1,2,3", "--json"]
+      let expected = try ConclaveCommand.output(call)
+      let auto = try ConclaveCommand.run(call + ["--workers", "2", "--shared-experts", "auto"])
+      #expect(auto.output == expected)
+      #expect(
+        auto.errorLines.contains(
+          "shared experts stay on the coordinator: the workers share its memory"))
+      let nobody = try ConclaveCommand.run(call + ["--shared-experts", "workers"])
+      #expect(nobody.status == 64)
+      #expect(nobody.errorLines.contains { $0.contains("--shared-experts workers needs workers") })
     }
 
     @Test(arguments: models)

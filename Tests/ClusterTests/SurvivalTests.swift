@@ -33,11 +33,13 @@ extension ClusterTests {
       (try? server.request("/ready").status) == 200
     }
 
-    @Test func `a worker in a restart loop is not noticed`() throws {
+    @Test(arguments: ["coordinator", "workers"])
+    func `a worker in a restart loop is not noticed`(sharedExperts: String) throws {
       let port = try RunningServer.freePort()
       let steady = try join(port, "steady")
       var flapping = try join(port, "flapping")
-      let server = try serve(port, workers: 2, ["--replicas", "2"])
+      let server = try serve(
+        port, workers: 2, ["--replicas", "2", "--shared-experts", sharedExperts])
       defer { end(server, [steady, flapping]) }
       for _ in 0..<5 {
         flapping.signal(SIGKILL)

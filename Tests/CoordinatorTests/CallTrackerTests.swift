@@ -34,6 +34,21 @@ import Testing
       at: time, lateAt: time + .milliseconds(30), lostAt: lostAfter.map { time + $0 })
   }
 
+  @Test mutating func `shared experts' sums come as floats after the others`() {
+    tracker.begin(call, replyFormat: .int16Blocks, groups: Self.set(0, 1))
+    tracker.sent(
+      0, Self.set(0, 1), partialCount: 5, sharedCount: 2, to: 0, attempt: 1, at: .zero,
+      lateAt: .milliseconds(30))
+    let reply = reply(5) { $0.rowFormat = .int16Blocks }
+    // Three rows of 136 bytes, two of 64 floats.
+    func judge(_ bytes: Int) -> CallTracker.Verdict {
+      tracker.judge(reply, from: 0, byteCount: bytes, rowByteCount: 136)
+    }
+    #expect(judge(3 * 136 + 2 * 256) == .accept(0))
+    #expect(judge(5 * 136) == .garbage("a payload of 680 bytes where 920 belong"))
+    #expect(judge(5 * 256) == .garbage("a payload of 1280 bytes where 920 belong"))
+  }
+
   private func reply(
     _ partialCount: Int, _ change: (inout ReplyHeader) -> Void = { _ in }
   ) -> ReplyHeader {

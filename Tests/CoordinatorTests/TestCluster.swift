@@ -21,7 +21,8 @@ struct TestModel: Sendable, CustomTestStringConvertible {
   var served: ServedModel { ServedModel(digest: archive.digest, catalog: catalog) }
   var geometry: ExpertGeometry { catalog.geometry }
 
-  init(_ name: String) throws {
+  /// Opens a fixture; with `movesShared` workers hold its shared experts, too.
+  init(_ name: String, movesShared: Bool = false) throws {
     self.name = name
     archive = try ModelArchive.open(Fixtures.path(name))
     guard case .gguf(let metadata) = archive.container else { preconditionFailure(name) }
@@ -32,7 +33,10 @@ struct TestModel: Sendable, CustomTestStringConvertible {
       expertCount: integer("expert_count"), expertsPerToken: integer("expert_used_count"),
       moeLayers: integer("leading_dense_block_count")..<integer("block_count"),
       modelGroupCount: metadata.integer(ifPresent: "deepseek2.expert_group_count") ?? 1)
-    catalog = try ExpertCatalog(archive: archive, shape: shape)
+    let sharedCount = try metadata.integer(ifPresent: "deepseek2.expert_shared_count") ?? 0
+    catalog = try ExpertCatalog(
+      archive: archive, shape: shape,
+      sharedIntermediateSize: movesShared ? sharedCount * shape.expertIntermediateSize : 0)
   }
 
   static let floats = "gguf/v2-236b-like.gguf"

@@ -19,7 +19,7 @@ struct NaiveExperts {
   init(_ catalog: ExpertCatalog, _ layer: LayerIndex) throws {
     geometry = catalog.geometry
     self.layer = layer
-    let layout = geometry.layout(layer)
+    let layout = geometry.layout(layer, GroupIndex(0))
     var experts: [[ExpertProjection: [Double]]] = []
     for group in geometry.groups {
       let bytes = try catalog.bytes(layer, group)
@@ -132,7 +132,7 @@ extension ExpertGeometry {
     _ bytes: [UInt8], _ layer: LayerIndex
   ) -> [ExpertProjection: [Double]] {
     var result: [ExpertProjection: [Double]] = [:]
-    for segment in layout(layer).segments {
+    for segment in layout(layer, GroupIndex(0)).segments {
       let raw = Array(bytes[segment.range])
       let columns = shape.columns(of: segment.projection)
       switch segment.part {

@@ -43,17 +43,23 @@ enum WireTargets {
   }
 
   private static func read(_ dispatch: DispatchHeader, _ index: [UInt8]) {
+    for hasShared in [false, true] { read(dispatch, index, hasShared: hasShared) }
+  }
+
+  private static func read(_ dispatch: DispatchHeader, _ index: [UInt8], hasShared: Bool) {
     guard let shape else { return }
     var entries: [RoutedEntry] = []
     guard
-      (try? DispatchIndex.read(index.rawSpan, header: dispatch, shape: shape, into: &entries))
+      (try? DispatchIndex.read(
+        index.rawSpan, header: dispatch, shape: shape, hasShared: hasShared, into: &entries))
         != nil
     else { return }
+    let expertCount = Int32(shape.expertCount + (hasShared ? 1 : 0))
     mustHold(entries.count == dispatch.entryCount, "the index has other entries than announced")
     for entry in entries {
       mustHold(
         (0..<Int32(dispatch.rowCount)).contains(entry.row)
-          && (0..<Int32(shape.expertCount)).contains(entry.expert) && entry.weight.isFinite,
+          && (0..<expertCount).contains(entry.expert) && entry.weight.isFinite,
         "an entry beyond its limits was accepted")
     }
   }

@@ -11,7 +11,7 @@ import Testing
     let body = Samples.controlBodies[sample]
     var bytes: [UInt8] = []
     try codec.encode(Samples.control(body), into: &bytes)
-    #expect(Samples.geometry != nil)
+    #expect(Samples.geometry != nil && Samples.sharedGeometry?.shared != nil)
     #expect(bytes.count <= WireLimits.controlByteCount)
     #expect(try codec.decodeControl(bytes.rawSpan) == Samples.control(body))
   }

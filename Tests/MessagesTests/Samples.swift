@@ -25,6 +25,17 @@ enum Samples {
       ExpertFormats(gate: .q4K, up: .q4K, down: $0 % 2 == 0 ? .q6K : .q4K)
     })
 
+  /// The same where workers hold shared experts, too.
+  static let sharedGeometry = geometry.flatMap { geometry in
+    try? ExpertGeometry(
+      shape: geometry.shape, layerFormats: geometry.layerFormats,
+      shared: SharedExperts(
+        intermediateSize: 3_072,
+        layerFormats: geometry.layers.map {
+          ExpertFormats(gate: .q4K, up: .q5K, down: $0.rawValue % 2 == 0 ? .q4K : .q6K)
+        }))
+  }
+
   static let controlBodies: [ControlMessage.Body] = [
     .hello(hello),
     .welcome(
@@ -48,6 +59,10 @@ enum Samples {
     .ready(Ready(residentBytes: 1 << 34, loadedGroups: 236)),
     .drain(text: "the machine is needed elsewhere"),
     .shutdown(exit: true, text: "done"),
+    .welcome(
+      Welcome(
+        worker: WorkerID(3), dataPort: 7_172, modelDigest: digest, geometry: sharedGeometry,
+        progressMilliseconds: 500, silenceMilliseconds: 10_000)),
   ]
 
   static let dispatch = DispatchHeader(

@@ -125,6 +125,34 @@ import Testing
     #expect(!alone.changes.contains { $0.name.contains("--overlap") })
   }
 
+  @Test func `moving shared experts helps a slow coordinator with near workers, and no other`()
+    throws
+  {
+    let planner = Planner(try Sample.model(layers: 8), Sample.request())
+    func gain(coordinator gigabytesPerSecond: Double, roundTrip: Double) throws -> Double {
+      var cluster = Sample.cluster(workers: 4, gigabits: 10, roundTrip: roundTrip)
+      cluster.coordinator.bytesPerSecond = gigabytesPerSecond * 1e9
+      let plan = try planner.plan(cluster)
+      let moved = try #require(plan.changes.first { $0.name.contains("--shared-experts workers") })
+      return moved.decodeTokensPerSecond / plan.decodeTokensPerSecond
+    }
+    #expect(try gain(coordinator: 10, roundTrip: 20e-6) > 1.1)
+    #expect(try gain(coordinator: 80, roundTrip: 2e-3) <= 1)
+    let alone = try planner.plan(Sample.cluster(workers: 0))
+    #expect(!alone.changes.contains { $0.name.contains("--shared-experts") })
+  }
+
+  @Test func `workers hold shared experts that move, and the coordinator does not`() throws {
+    let model = try Sample.model(layers: 8)
+    let moved = try #require(model.movingShared)
+    let experts = try #require(moved.experts)
+    #expect(moved.trunkByteCount == model.trunkByteCount - model[.sharedExperts].byteCount)
+    #expect(experts.sharedByteCount == model[.sharedExperts].byteCount)
+    let plan = try Planner(moved, Sample.request()).plan(Sample.cluster(workers: 3))
+    let held = plan.holdings.reduce(0) { $0 + $1.expertByteCount }
+    #expect(held == experts.routedByteCount + experts.sharedByteCount)
+  }
+
   @Test func `changes are those that make sense`() throws {
     let model = try Sample.model("deepseek-v2")
     let planner = Planner(model, Sample.request())

@@ -316,10 +316,26 @@ struct  Conclave__Geometry
   uint32_t *up_formats;
   size_t n_down_formats;
   uint32_t *down_formats;
+  /*
+   * Rows of the shared experts' joint gate projection, where workers hold shared experts, too: they are
+   * expert expert_count in a group of its own, group_count, which every row may use with weight 1.
+   * 1 to 65536; absent where the coordinator computes them.
+   */
+  protobuf_c_boolean has_shared_intermediate_size;
+  uint32_t shared_intermediate_size;
+  /*
+   * Element formats of the shared experts, as many as of the routed ones; none without a size.
+   */
+  size_t n_shared_gate_formats;
+  uint32_t *shared_gate_formats;
+  size_t n_shared_up_formats;
+  uint32_t *shared_up_formats;
+  size_t n_shared_down_formats;
+  uint32_t *shared_down_formats;
 };
 #define CONCLAVE__GEOMETRY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&conclave__geometry__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0,NULL }
+    , 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL, 0,NULL, 0, 0, 0,NULL, 0,NULL, 0,NULL }
 
 
 /*

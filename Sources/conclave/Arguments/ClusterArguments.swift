@@ -67,6 +67,14 @@ struct ClusterArguments: ParsableArguments {
       "Seconds that requests wait for experts whose workers are lost.", valueName: "seconds"))
   var recoveryTimeout = 60.0
 
+  @Option(
+    name: .customLong("shared-experts"),
+    help: ArgumentHelp(
+      "Who computes the experts that every token uses: coordinator (while routed experts are away), "
+        + "workers, or auto (who is faster by an estimate at the start, which waits for all workers "
+        + "before it loads the model). The answer is the same.", valueName: "place"))
+  var sharedExperts = SharedExpertsPlace.coordinator
+
   @OptionGroup var keys: ClusterKeyArguments
   @OptionGroup var pollingArguments: PollingArguments
 
@@ -105,6 +113,10 @@ struct ClusterArguments: ParsableArguments {
     }
     if replicas > 1, kind == .none {
       throw ValidationError("--replicas needs workers; give --workers, or --listen and --expect")
+    }
+    if sharedExperts == .workers, kind == .none {
+      throw ValidationError(
+        "--shared-experts workers needs workers; give --workers, or --listen and --expect")
     }
     if let verifyFraction {
       guard (0...1).contains(verifyFraction) else {
@@ -148,6 +160,13 @@ struct ClusterArguments: ParsableArguments {
     case local(count: Int)
     case remote(address: String, count: Int)
   }
+}
+
+/// Who computes shared experts.
+enum SharedExpertsPlace: String, ExpressibleByArgument, CaseIterable {
+  case coordinator
+  case workers
+  case auto
 }
 
 /// Addresses of the cluster, as the command line takes them.

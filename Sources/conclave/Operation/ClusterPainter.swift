@@ -24,7 +24,7 @@ struct ClusterPainter: Sendable {
         Self.worker(worker, links.first { $0.worker == worker.id }?.hops)
       }
     }
-    picture.groupCount = coordinator?.plan?.groupCount ?? 0
+    picture.groupCount = coordinator?.experts?.geometry.groupCount ?? 0
     guard let use else { return picture }
     let figures = use.snapshot
     picture.time = Self.time(figures)

@@ -73,6 +73,11 @@ final class ClusterSession {
       + (compute.kernels.map { ["--kernels", $0.rawValue] } ?? [])
   }
 
+  /// Waits until all workers have said hello.
+  func hear() throws -> [WorkerOffer] {
+    try coordinator.hear(interruption: { [processes] in processes?.failure })
+  }
+
   /// Waits until all workers are ready.
   func gather() throws {
     let bar = ProgressBar("loading experts on workers")

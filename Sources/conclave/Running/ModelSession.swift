@@ -42,18 +42,22 @@ final class ModelSession {
     let configuration = try ModelConfiguration(archive, rule: modelArguments.routing.rule)
     ownTokenizer = try Self.tokenizer(of: archive)
     let kernels = try computeArguments.makeKernels()
-    let catalog = try configuration.expertShape().map {
-      try ExpertCatalog(archive: archive, shape: $0)
-    }
+    let place = SharedExpertsDecision(archive, configuration, clusterArguments)
+    var catalog = try place.catalog()
     let heartbeat = Heartbeat()
     let cluster = try ClusterSession(
       clusterArguments, computeArguments,
       serving: ServedModel(digest: archive.digest, catalog: catalog), file: archive.path,
       kernels: kernels, maxRows: modelArguments.stepTokens, heartbeat: heartbeat)
+    if let cluster, let moved = try place.decide(cluster, kernels) {
+      catalog = moved
+      cluster.coordinator.serve(moved)
+    }
     let trunk = try Self.loading("loading the model") { progress in
       try DeepSeekModel(
         archive, kernels: kernels, routing: modelArguments.routing.rule,
-        maxStepRows: modelArguments.stepTokens, kvFormat: modelArguments.kvFormat?.format,
+        computesShared: catalog?.geometry.shared == nil, maxStepRows: modelArguments.stepTokens,
+        kvFormat: modelArguments.kvFormat?.format,
         progress: progress)
     }
     var experts: (any ExpertBackend)?
