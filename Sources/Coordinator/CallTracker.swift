@@ -138,6 +138,15 @@ package struct CallTracker {
     sendings.contains { $0.isOpen && $0.worker == worker && !$0.groups.isDisjoint(with: missing) }
   }
 
+  /// When the next reply that may still come becomes late, after `time`.
+  package func nextLateness(after time: Duration) -> Duration? {
+    var next: Duration?
+    for sending in sendings where sending.isOpen && sending.lateAt > time {
+      next = min(next ?? sending.lateAt, sending.lateAt)
+    }
+    return next
+  }
+
   /// Missing groups that nobody is being asked for.
   package var uncovered: GroupSet {
     var groups = missing

@@ -99,6 +99,10 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
   /// What was measured on the links so far; from any thread once `gather` has returned.
   public var latencies: [LinkLatencies] { experts?.latencies ?? [] }
 
+  /// Messages to workers so far, and those that asked another one because one was late; from any thread
+  /// once `gather` has returned.
+  public var messageCounts: (all: Int, hedges: Int) { experts?.messageCounts ?? (0, 0) }
+
   /// The workers that have loaded each routed group of a layer, preferred ones first; from any thread.
   ///
   /// Empty before `gather` has returned, and for a layer without routed experts.

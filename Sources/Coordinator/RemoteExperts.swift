@@ -43,6 +43,8 @@ public final class RemoteExperts: ExpertBackend {
   var routes: RouteTable
   /// The same links, for other threads.
   let published = Mutex<[WorkerLink]>([])
+  private let sentCount = Atomic<Int>(0)
+  private let hedgedCount = Atomic<Int>(0)
 
   var inbox = Multipart()
   var attached: [Incarnation: RoutingID]
@@ -63,6 +65,10 @@ public final class RemoteExperts: ExpertBackend {
   public internal(set) var staleReplyCount = 0
   /// Calls that were sent to another worker because one was late.
   public var hedgeCount: Int { budget.spentCount }
+  /// Messages to workers so far, and those that asked another one because one was late; from any thread.
+  public var messageCounts: (all: Int, hedges: Int) {
+    (sentCount.load(ordering: .relaxed), hedgedCount.load(ordering: .relaxed))
+  }
   /// Calls that two workers computed and whose answers were compared.
   public var comparedCount: Int { checks.comparedCount }
 
@@ -196,6 +202,8 @@ extension RemoteExperts {
     } catch {
       return lose(worker, error.reason)
     }
+    sentCount.wrappingAdd(1, ordering: .relaxed)
+    hedgedCount.store(budget.spentCount, ordering: .relaxed)
     let now = MonotonicTime.now
     slot.tracker.sent(
       share, part.groups, partialCount: part.partials.count + part.sharedRows.count,
@@ -229,7 +237,10 @@ extension RemoteExperts {
   private func wait(for slot: CallSlot) throws {
     var schedule = PingSchedule(from: MonotonicTime.now)
     while !slot.tracker.isComplete {
-      let came = try receive(timeout: PingSchedule.pause)
+      let now = MonotonicTime.now
+      // Whole milliseconds are waited; a little too long is better than in vain.
+      let late = slot.tracker.nextLateness(after: now).map { $0 - now + .milliseconds(1) }
+      let came = try receive(timeout: min(PingSchedule.pause, late ?? PingSchedule.pause))
       if came, !isDisturbed { continue }
       heartbeat?.beat()
       if schedule.isDue(at: MonotonicTime.now) { look(after: slot) }

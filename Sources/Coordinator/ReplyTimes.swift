@@ -1,13 +1,16 @@
 /// When the replies of a link come: learns an upper bound that few exceed, by the size of a call.
 ///
 /// The bound of a size rises quickly with slow replies and sinks slowly with fast ones, so that
-/// about one in a hundred is above it. One reply moves it by a quarter at most: a process that stood
-/// still for seconds says nothing about the next replies, for which nobody shall wait as long.
+/// about one in a hundred is above it. One reply moves it by a tenth at most: a process that stood
+/// still for seconds says nothing about the next replies, for which nobody shall wait as long, and a few
+/// late replies in a thousand shall not become what is usual.
 package struct ReplyTimes {
   /// How far above the bound a reply is late.
   private static let factor = 3.0
-  /// No reply is late before this: other programs may hold up a processor that long.
-  private static let floor: Duration = .milliseconds(25)
+  /// No reply is late before this: other programs may hold up a processor that long, two time slices.
+  private static let floor: Duration = .milliseconds(8)
+  /// By how much of itself one reply raises the bound, at most.
+  private static let mostRise = 0.1
   /// How much later than late a reply counts as missing.
   private static let lossFactor = 4
   /// No reply is missing before this: machines may stand still that long.
@@ -26,13 +29,12 @@ package struct ReplyTimes {
     let bound = bounds[index]
     if bound == 0 {
       bounds[index] = seconds
+    } else if seconds > bound {
+      bounds[index] += min((seconds - bound) * 0.2, bound * Self.mostRise)
     } else {
       // Far above everything that comes, it stems from a first reply that was held up.
       let isFarAbove = seconds < bound / 16
-      bounds[index] +=
-        seconds > bound
-        ? min((seconds - bound) * 0.2, bound * 0.25)
-        : (seconds - bound) * (isFarAbove ? 0.02 : 0.002)
+      bounds[index] += (seconds - bound) * (isFarAbove ? 0.02 : 0.002)
     }
   }
 

@@ -8,6 +8,10 @@ public struct ClusterPicture: Sendable, Encodable {
   public var layers: [Layer] = []
   /// Expert groups of each layer.
   public var groupCount = 0
+  /// Messages to workers so far.
+  public var messageCount = 0
+  /// Those of them that asked another worker because one was late.
+  public var hedgeCount = 0
   /// Where the time of all steps so far went.
   public var time = StepTime()
 

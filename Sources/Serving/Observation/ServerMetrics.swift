@@ -18,6 +18,7 @@ struct ServerMetrics {
     if let keys = server.options.keys { collector.addKeys(keys.accounts, figures) }
     if let cluster = server.options.cluster?() {
       collector.addWorkers(cluster.workers)
+      collector.addMessages(cluster)
       collector.addTime(cluster.time)
     }
     return collector.metrics.text
@@ -157,6 +158,16 @@ struct ServerMetrics {
         ([("part", "meanwhile")], time.meanwhileSeconds),
         ([("part", "combine")], time.combineSeconds),
       ])
+  }
+
+  private mutating func addMessages(_ cluster: ClusterPicture) {
+    guard !cluster.workers.isEmpty else { return }
+    metrics.add(
+      "conclave_expert_messages_total", .counter, "Messages to workers.",
+      Double(cluster.messageCount))
+    metrics.add(
+      "conclave_expert_hedges_total", .counter,
+      "Messages that asked another worker because one was late.", Double(cluster.hedgeCount))
   }
 
   private mutating func addWorkers(_ workers: [ClusterPicture.Worker]) {

@@ -25,6 +25,9 @@ struct ClusterPainter: Sendable {
       }
     }
     picture.groupCount = coordinator?.experts?.geometry.groupCount ?? 0
+    let messages = coordinator?.messageCounts
+    picture.messageCount = messages?.all ?? 0
+    picture.hedgeCount = messages?.hedges ?? 0
     guard let use else { return picture }
     let figures = use.snapshot
     picture.time = Self.time(figures)
