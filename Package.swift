@@ -86,7 +86,9 @@ let package = Package(
     target(
       "Inference",
       ["DeepSeek", "Tokenization", "Experts", "Kernels", "Tensors", "Telemetry", crypto]),
-    target("Simulation", ["Inference", "Planning"]),
+    target(
+      "Simulation",
+      ["Coordinator", "Experts", "Inference", "Messages", "ModelFiles", "Placement", "Planning"]),
     target("Constraints", ["Inference", "ModelFiles", "Tokenization"]),
     target(
       "Serving",

@@ -9,7 +9,7 @@ public struct Planner: Sendable {
   public let model: PlannedModel
   /// What is wanted.
   public let request: PlanRequest
-  let trace: RoutingTrace?
+  package let trace: RoutingTrace?
 
   /// Plans for `request`; with a recording, experts are as popular as it says.
   public init(_ model: PlannedModel, _ request: PlanRequest, trace: RoutingTrace? = nil) {

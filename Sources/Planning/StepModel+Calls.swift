@@ -173,9 +173,9 @@ extension StepModel {
     return shares
   }
 
-  private static let mostDrawnRows = 256
+  static let mostDrawnRows = 256
 
-  private func time(
+  func time(
     _ share: CallTime.Share, _ layer: Int, on host: HostDescription
   ) -> WorkTime {
     let rows = Double(share.entries) / Double(max(share.distinct, 1))
@@ -190,7 +190,7 @@ extension StepModel {
 
   private var firstLayer: Int { model.experts?.moeLayers.lowerBound ?? 0 }
 
-  private func addBytes(_ share: inout CallTime.Share, _ layer: Int) {
+  func addBytes(_ share: inout CallTime.Share, _ layer: Int) {
     guard let experts = model.experts else { return }
     let layer = LayerIndex(layer + firstLayer)
     let row = experts.inputFormat(layer).byteCount(columns: experts.hiddenSize)
@@ -207,27 +207,41 @@ extension StepModel {
     _ call: inout CallTime, _ work: [Double], random: inout SeededRandom,
     delay: (_ worker: Int, _ random: inout SeededRandom) -> Double
   ) {
-    let sent = call.shares.reduce(0) { $0 + $1.sent }
-    let received = call.shares.reduce(0) { $0 + $1.received }
-    let port = cluster.coordinator.link.bytesPerSecond
-    let messages = Double(call.shares.count - 1) * KernelCosts.messageSeconds
     var slowest: CallTime?
     for share in call.shares {
-      let link = cluster.workers[share.worker].link
-      let machine = placement.machines[share.worker]
-      var path = CallTime()
-      path.roundTrip = link.roundTripSeconds + delay(share.worker, &random)
-      path.transfer = max(share.sent / link.bytesPerSecond, sent / port)
-      path.transfer += max(share.received / link.bytesPerSecond, received / port)
-      let neighbours = placement.processCounts[machine]
-      path.compute = work[machine] * (neighbours > 1 ? KernelCosts.sharedMachineFactor : 1)
-      path.software = link.softwareSeconds + messages
-      path.software +=
-        Double(neighbours * (neighbours - 1) / 2) * KernelCosts.sharedMachineSeconds
+      var path = path(of: share, among: call.shares, work)
+      path.roundTrip += delay(share.worker, &random)
       if path.total > slowest?.total ?? -1 { slowest = path }
     }
     guard let slowest else { return }
     call.hide(slowest)
+  }
+
+  /// What one of the shares of a call takes, when machines compute for `work` seconds each.
+  func path(
+    of share: CallTime.Share, among shares: [CallTime.Share], _ work: [Double]
+  ) -> CallTime {
+    let link = cluster.workers[share.worker].link
+    let machine = placement.machines[share.worker]
+    let received = shares.reduce(0) { $0 + $1.received }
+    var path = CallTime()
+    path.roundTrip = link.roundTripSeconds
+    path.transfer = sendSeconds(share, among: shares)
+    path.transfer += max(
+      share.received / link.bytesPerSecond, received / cluster.coordinator.link.bytesPerSecond)
+    let neighbours = placement.processCounts[machine]
+    path.compute = work[machine] * (neighbours > 1 ? KernelCosts.sharedMachineFactor : 1)
+    path.software = link.softwareSeconds + Double(shares.count - 1) * KernelCosts.messageSeconds
+    path.software += Double(neighbours * (neighbours - 1) / 2) * KernelCosts.sharedMachineSeconds
+    return path
+  }
+
+  /// Seconds in which the bytes of a share leave, when those of all `shares` do.
+  func sendSeconds(_ share: CallTime.Share, among shares: [CallTime.Share]) -> Double {
+    let sent = shares.reduce(0) { $0 + $1.sent }
+    return max(
+      share.sent / cluster.workers[share.worker].link.bytesPerSecond,
+      sent / cluster.coordinator.link.bytesPerSecond)
   }
 }
 

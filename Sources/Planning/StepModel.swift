@@ -79,7 +79,7 @@ public struct StepModel: Sendable {
   }
 
   /// Everything but the experts and what happens meanwhile.
-  private func trunk(_ step: StepShape) -> StepTime {
+  func trunk(_ step: StepShape) -> StepTime {
     let host = cluster.coordinator
     let rows = Double(step.rowCount)
     var time = StepTime(workers: cluster.workers.count)

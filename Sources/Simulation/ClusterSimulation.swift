@@ -1,8 +1,8 @@
 internal import Inference
 public import Planning
 
-/// A cluster on a virtual clock: the engine's scheduler, the planner's placement and step times, and
-/// users, links and faults from one seed.
+/// A cluster on a virtual clock: the engine's scheduler, the coordinator's membership and dispatch, the
+/// planner's costs, and users, links and faults from one seed.
 ///
 /// Events happen between steps, as in the engine: requests that came meanwhile are taken in, a step
 /// is composed, its time passes, its tokens are handed out.
@@ -29,7 +29,6 @@ public struct ClusterSimulation {
     var lastTokenAt = 0.0
   }
 
-  private let faults: Faults
   private var machines: SimulatedMachines
   private var arrivals: ArraySlice<Workload.Request>
   private var running: [SequenceID: Running] = [:]
@@ -57,7 +56,6 @@ public struct ClusterSimulation {
     _ planner: Planner, on cluster: ClusterDescription, _ workload: Workload,
     faults: Faults = Faults(), limits: Limits = Limits(), seed: UInt64
   ) throws(PlanRefusal) {
-    self.faults = faults
     machines = try SimulatedMachines(planner, cluster, faults, seed: seed)
     arrivals = workload.requests(seed: seed)[...]
     random = SeededRandom(seed: seed ^ 0x5eed)
@@ -76,11 +74,6 @@ public struct ClusterSimulation {
     while !arrivals.isEmpty || !scheduler.isIdle {
       if scheduler.isIdle, let next = arrivals.first { now = max(now, next.time) }
       takeArrivals()
-      if let pause = machines.handleLosses(at: now) {
-        now += pause
-        if machines.isBroken { failAll() }
-        continue
-      }
       step()
     }
     finish()
@@ -100,7 +93,6 @@ public struct ClusterSimulation {
 
   /// Nobody can be answered any more.
   private mutating func failAll() {
-    now += faults.recoverySeconds
     report.failedCount += running.count + arrivals.count
     for id in running.keys.sorted() { scheduler.remove(id, memory: memory) }
     running.removeAll()
@@ -115,9 +107,10 @@ public struct ClusterSimulation {
       report.failedCount += 1
     }
     guard !plan.slots.isEmpty else { return }
-    let seconds = machines.run(shape(of: plan), random: &random)
+    let (seconds, isWhole) = machines.run(shape(of: plan), at: now, random: &random)
     now += seconds
     report.busySeconds += seconds
+    guard isWhole else { return failAll() }
     report.stepCount += 1
     scheduler.complete(plan, seconds: seconds)
     for slot in plan.slots { memory.run(slot.sequence, count: slot.count) }
@@ -164,5 +157,6 @@ public struct ClusterSimulation {
     report.interTokenLatency = .init(gaps)
     report.requestTime = .init(whole)
     report.workers = machines.workers(after: now)
+    report.messageCounts = machines.messageCounts
   }
 }

@@ -20,9 +20,9 @@ public struct Faults: Sendable {
   public var lateSeconds = 0.02
   /// Workers that die.
   public var losses: [Loss] = []
-  /// Seconds until a lost worker is noticed.
+  /// Seconds after which the connection of a worker that has died ends.
   public var detectionSeconds = 0.05
-  /// Bytes per second at which those that are left load the experts of one that was lost.
+  /// Bytes per second at which each worker that is left loads experts of one that was lost.
   public var loadBytesPerSecond = 500e6
 
   /// Seconds that requests wait for experts that nobody has room for, before they fail.

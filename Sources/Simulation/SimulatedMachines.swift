@@ -1,61 +1,49 @@
+internal import Experts
 internal import Planning
 
 /// The machines of a simulated cluster: what a step takes there, who has been lost, who was busy.
 struct SimulatedMachines {
-  private let planner: Planner
-  private let faults: Faults
   private let cluster: ClusterDescription
-  private var steps: StepModel
-  private var pending: [Faults.Loss]
-  private var lost: Set<Int> = []
-  /// Whether experts are missing and nobody has room for them.
-  private(set) var isBroken = false
-  private var busy: [Double]
-  private var sent: [Double]
-  private var received: [Double]
+  private let steps: StepModel
+  /// The coordinator's side of dispatches; nil when no worker holds experts.
+  private var dispatch: SimulatedDispatch?
 
   init(
     _ planner: Planner, _ cluster: ClusterDescription, _ faults: Faults, seed: UInt64
   ) throws(PlanRefusal) {
-    self.planner = planner
     self.cluster = cluster
-    self.faults = faults
     steps = try planner.stepModel(of: cluster, seed: seed)
-    pending = faults.losses.filter { cluster.workers.indices.contains($0.worker) }
-      .sorted { ($0.time, $0.worker) < ($1.time, $1.worker) }
-    busy = Array(repeating: 0, count: cluster.workers.count)
-    sent = busy
-    received = busy
+    guard let geometry = steps.geometry, !cluster.workers.isEmpty else { return }
+    let members = SimulatedMembers(
+      geometry, cluster, planner, loadBytesPerSecond: faults.loadBytesPerSecond)
+    dispatch = SimulatedDispatch(
+      steps, geometry, members, faults, workers: cluster.workers.count)
   }
 
-  /// The time of a step, with late replies as chance has it.
-  mutating func run(_ shape: StepShape, random: inout SeededRandom) -> Double {
-    let (share, delay) = (faults.lateShare, faults.lateSeconds)
-    let time = steps.sample(shape, random: &random) { _, random in
-      share > 0 && random.unit() <= share ? delay : 0
-    }
-    for worker in busy.indices {
-      busy[worker] += time.busySeconds[worker]
-      sent[worker] += time.sentByteCounts[worker]
-      received[worker] += time.receivedByteCounts[worker]
-    }
-    return time.seconds
-  }
-
-  /// Lets workers die whose time has come; those that are left load what only they had.
+  /// Runs a step that begins at `time`.
   ///
-  /// - Parameter time: Seconds after the start.
-  /// - Returns: Seconds that requests wait; nil when nobody died.
-  mutating func handleLosses(at time: Double) -> Double? {
-    guard let loss = pending.first, loss.time <= time else { return nil }
-    pending.removeFirst()
-    guard lost.insert(loss.worker).inserted else { return 0 }
-    guard let repair = planner.repaired(steps, without: lost) else {
-      isBroken = true
-      return faults.detectionSeconds
+  /// - Returns: Its seconds, and whether it came to its end: not when experts were missing for too long.
+  mutating func run(
+    _ shape: StepShape, at time: Double, random: inout SeededRandom
+  ) -> (seconds: Double, isWhole: Bool) {
+    guard dispatch != nil else {
+      return (steps.sample(shape, random: &random) { _, _ in 0 }.seconds, true)
     }
-    steps = repair.steps
-    return faults.detectionSeconds + Double(repair.loadedByteCount) / faults.loadBytesPerSecond
+    let layers = steps.geometry?.moeLayers.count ?? 0
+    let trunk = steps.trunkSeconds(shape) / Double(max(layers, 1))
+    var now = time
+    for layer in 0..<layers {
+      now += trunk
+      let end = dispatch?.run(layer: layer, rowCount: shape.rowCount, at: now, random: &random)
+      guard let end else { return ((dispatch?.now ?? now) - time, false) }
+      now = end
+    }
+    return (now - time, true)
+  }
+
+  /// Messages to workers, and those that asked another worker because one was late.
+  var messageCounts: (all: Int, hedges: Int) {
+    (dispatch?.sendingCount ?? 0, dispatch?.hedgeCount ?? 0)
   }
 
   /// The figures of all workers.
@@ -63,9 +51,11 @@ struct SimulatedMachines {
     cluster.workers.enumerated().map { index, worker in
       let capacity = max(worker.link.bytesPerSecond * seconds, 1e-9)
       return SimulationReport.Worker(
-        name: worker.name, busyShare: busy[index] / max(seconds, 1e-9),
-        linkShares: (sent[index] / capacity, received[index] / capacity),
-        isLost: lost.contains(index))
+        name: worker.name, busyShare: (dispatch?.busy[index] ?? 0) / max(seconds, 1e-9),
+        linkShares: (
+          (dispatch?.sent[index] ?? 0) / capacity, (dispatch?.received[index] ?? 0) / capacity
+        ),
+        isLost: dispatch.map { !$0.members.isHere(index) } ?? false)
     }
   }
 }

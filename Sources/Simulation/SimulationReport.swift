@@ -57,6 +57,8 @@ public struct SimulationReport: Sendable, Equatable {
   public internal(set) var tokenCounts = (prompt: 0, answer: 0)
   /// Seconds in which the engine had something to do.
   public internal(set) var busySeconds = 0.0
+  /// Messages to workers, and those of them that asked another worker because one was late.
+  public internal(set) var messageCounts = (all: 0, hedges: 0)
   /// From a request's arrival to its first token.
   public internal(set) var timeToFirstToken = Times([])
   /// Between two tokens of an answer.
@@ -78,6 +80,6 @@ public struct SimulationReport: Sendable, Equatable {
       && a.longestQueue == b.longestQueue && a.tokenCounts == b.tokenCounts
       && a.busySeconds == b.busySeconds && a.timeToFirstToken == b.timeToFirstToken
       && a.interTokenLatency == b.interTokenLatency && a.requestTime == b.requestTime
-      && a.workers == b.workers
+      && a.messageCounts == b.messageCounts && a.workers == b.workers
   }
 }

@@ -106,6 +106,38 @@ import Testing
     #expect(broken.failedCount > 0 && broken.answeredCount + broken.failedCount == 60)
   }
 
+  @Test func `with a replica another worker is asked for what is late, within the budget`() throws {
+    var faults = Faults()
+    faults.lateShare = 0.002
+    faults.lateSeconds = 0.4
+    let geometry = try #require(Geometry.named("deepseek-v2-lite")).withLayers(4)
+    func run(replicas: Int) throws -> SimulationReport {
+      var request = PlanRequest()
+      request.replicaCount = replicas
+      var simulation = try ClusterSimulation(
+        Planner(try PlannedModel(geometry, .q4KM), request), on: cluster(workers: 3),
+        workload(rate: 0.5), faults: faults, seed: 3)
+      return simulation.run()
+    }
+    let alone = try run(replicas: 1)
+    let replicated = try run(replicas: 2)
+    #expect(alone.messageCounts.hedges == 0 && alone.interTokenLatency.max > 0.4)
+    #expect(replicated.messageCounts.hedges > 10)
+    #expect(replicated.messageCounts.hedges * 20 <= replicated.messageCounts.all + 20 * 20)
+    #expect(replicated.interTokenLatency.mean < alone.interTokenLatency.mean)
+    #expect(replicated.answeredCount == 60 && alone.answeredCount == 60)
+  }
+
+  @Test func `shared experts on workers take part`() throws {
+    let geometry = try #require(Geometry.named("deepseek-v2-lite")).withLayers(4)
+    let moved = try #require(try PlannedModel(geometry, .q4KM).movingShared)
+    var faults = Faults()
+    faults.losses = [Faults.Loss(worker: 1, time: 5)]
+    var simulation = try ClusterSimulation(
+      Planner(moved, PlanRequest()), on: cluster(workers: 3), workload(), faults: faults, seed: 1)
+    #expect(simulation.run().answeredCount == 60)
+  }
+
   @Test func `sequences give way when pages run out, and all are answered`() throws {
     var limits = ClusterSimulation.Limits()
     limits.cachedTokenCount = 2048

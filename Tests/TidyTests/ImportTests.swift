@@ -21,7 +21,7 @@ import Testing
     "Worker": cluster,
     "Coordinator": cluster,
     "Inference": ["DeepSeek", "Experts", "Kernels", "Telemetry", "Tensors", "Tokenization"],
-    "Simulation": ["Inference", "Planning"],
+    "Simulation": ["Coordinator", "Inference", "Planning"],
     "Constraints": ["Inference", "ModelFiles", "Tokenization"],
     "Serving": ["Constraints", "Inference", "Tokenization"],
     "conclave": cluster.union([

@@ -45,6 +45,11 @@ struct SimulationTable {
     if report.preemptionCount > 0 {
       lines.append("a sequence gave its cache away \(report.preemptionCount) times")
     }
+    if report.messageCounts.hedges > 0 {
+      lines.append(
+        "\(report.messageCounts.hedges) of \(report.messageCounts.all) messages asked another worker"
+          + " because one was late")
+    }
     return lines
   }
 
@@ -81,6 +86,8 @@ struct SimulationTable {
         ("answerTokens", .integer(report.tokenCounts.answer)),
         ("answerTokensPerSecond", .number(report.answerTokensPerSecond)),
         ("busySeconds", .number(report.busySeconds)),
+        ("messages", .integer(report.messageCounts.all)),
+        ("hedgedMessages", .integer(report.messageCounts.hedges)),
       ] + times.map { ($0.member, Self.json($0.times)) } + [
         ("workers", .array(report.workers.map(Self.json)))
       ])
