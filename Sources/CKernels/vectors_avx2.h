@@ -2,6 +2,7 @@
 
 #define NAME "avx2"
 #define TILE_PANELS 1  // panels of quantised weights that share a loaded activation
+#define ROWS_ASIDE 1   // rows of activations that are multiplied in turns
 #define FLOAT_LANES 8
 #define FLOAT_TILE 2
 #define SCORE_HEADS 2

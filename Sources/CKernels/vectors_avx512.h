@@ -2,6 +2,7 @@
 
 #define NAME "avx512"
 #define TILE_PANELS 2  // panels of quantised weights that share a loaded activation
+#define ROWS_ASIDE 2   // rows of activations that are multiplied in turns
 #define FLOAT_LANES 16
 #define FLOAT_TILE 6
 #define SCORE_HEADS 4

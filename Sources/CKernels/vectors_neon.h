@@ -1,6 +1,7 @@
 // Sixteen lanes in four Arm NEON registers; integer dots by SDOT where DOT_PRODUCT is defined.
 
 #define TILE_PANELS 1  // panels of quantised weights that share a loaded activation
+#define ROWS_ASIDE 1   // rows of activations that are multiplied in turns
 #define FLOAT_LANES 4
 #define FLOAT_TILE 6
 #define SCORE_HEADS 2

@@ -3,7 +3,8 @@
 #include <string.h>
 
 #define NAME "scalar"
-#define TILE_PANELS 1  // panels of quantised weights that share a loaded activation
+#define TILE_PANELS 1   // panels of quantised weights that share a loaded activation
+#define ROWS_ASIDE 1    // rows of activations that are multiplied in turns
 #define FLOAT_LANES 16  // lanes of vf
 #define FLOAT_TILE 2    // activation rows that share a loaded weight vector
 #define SCORE_HEADS 2   // attention: heads × keys (or heads × value vectors) per register block
