@@ -4,7 +4,7 @@ import ModelFiles
 import Testing
 import Tokenization
 
-@Suite(.timeLimit(.minutes(1))) struct SchemaErrorTests {
+@Suite(.timeLimit(.minutes(10))) struct SchemaErrorTests {
   static let refused: [(String, String)] = [
     ("1", "a schema must be an object, true or false"),
     ("false", "no value fits the schema false"),

@@ -26,7 +26,7 @@ private struct ScriptedConstraint: TokenConstraint {
   ) throws(ConstraintFailure) { answer.append(token) }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ConstraintTests {
+@Suite(.timeLimit(.minutes(10))) struct ConstraintTests {
   private func tell(
     _ constraint: ScriptedConstraint, sampling: SamplingParameters = .greedy
   ) async throws -> Told {
@@ -93,7 +93,7 @@ private struct ScriptedConstraint: TokenConstraint {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct LogProbabilityTests {
+@Suite(.timeLimit(.minutes(10))) struct LogProbabilityTests {
   @Test func theyAreThoseOfTheModelWhateverTheSampler() async throws {
     func told(_ sampling: SamplingParameters) async throws -> Told {
       var request = GenerationRequest(prompt: [5, 6], maxTokens: 1, sampling: sampling)

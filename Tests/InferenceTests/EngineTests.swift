@@ -37,7 +37,7 @@ private func result(
   return (text, summary)
 }
 
-@Suite(.timeLimit(.minutes(1))) struct EngineTests {
+@Suite(.timeLimit(.minutes(10))) struct EngineTests {
   @Test func aRequestStreamsItsAnswer() async throws {
     let result = try await result(of: engine("Nice to meet you.").submit(request()))
     #expect(result.text == "Nice to meet you.")

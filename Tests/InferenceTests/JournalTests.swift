@@ -236,7 +236,7 @@ private func same(_ first: GenerationRequest, _ second: GenerationRequest) -> Bo
 }
 
 /// An engine with a journal in a file.
-@Suite(.timeLimit(.minutes(1))) struct DurableRequestTests {
+@Suite(.timeLimit(.minutes(10))) struct DurableRequestTests {
   private let path = FileManager.default.temporaryDirectory
     .appending(path: "journal-\(UInt64.random(in: 0...(.max)))").path
 

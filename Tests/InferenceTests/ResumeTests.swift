@@ -3,7 +3,7 @@ import Testing
 import Tokenization
 
 /// Requests with an id: attached to again, resumed, remembered for a while.
-@Suite(.timeLimit(.minutes(1))) struct ResumeTests {
+@Suite(.timeLimit(.minutes(10))) struct ResumeTests {
   private func engine(
     _ model: sending HashModel = HashModel(), _ change: (inout EngineOptions) -> Void = { _ in }
   ) throws -> Engine {

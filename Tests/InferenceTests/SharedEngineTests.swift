@@ -4,7 +4,7 @@ import Testing
 import Tokenization
 
 /// Requests of one engine, side by side.
-@Suite(.timeLimit(.minutes(1))) struct SharedEngineTests {
+@Suite(.timeLimit(.minutes(10))) struct SharedEngineTests {
   private func engine(
     _ model: sending HashModel = HashModel(), _ change: (inout EngineOptions) -> Void = { _ in }
   ) throws -> Engine {

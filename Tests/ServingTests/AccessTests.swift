@@ -73,7 +73,7 @@ private func bearer(_ secret: APISecret) -> HTTPFields {
   [.authorization: "Bearer \(secret.text)", .contentType: "application/json"]
 }
 
-@Suite(.timeLimit(.minutes(1))) struct AccessTests {
+@Suite(.timeLimit(.minutes(10))) struct AccessTests {
   let folder: TemporaryFolder
   let secret = APISecret.random()
 
@@ -264,7 +264,7 @@ private func bearer(_ secret: APISecret) -> HTTPFields {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct RequestIDTests {
+@Suite(.timeLimit(.minutes(10))) struct RequestIDTests {
   @Test func everyResponseHasAnIdentifier() async throws {
     let log = RecordedLog()
     try await configuredServer(logger: log.logger).application().test(.router) { client in

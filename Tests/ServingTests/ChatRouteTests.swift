@@ -5,7 +5,7 @@ import Serving
 import Testing
 import Tokenization
 
-@Suite(.timeLimit(.minutes(1))) struct ChatRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct ChatRouteTests {
   @Test func aChatIsAnsweredInOnePiece() async throws {
     try await server().application().test(.router) { client in
       let (status, body) = try await post(chat, hello + "}", to: client)

@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 /// Clients that take their time: slow heads, slow bodies, no requests at all, too many connections.
-@Suite(.timeLimit(.minutes(1))) struct ConnectionLimitTests {
+@Suite(.timeLimit(.minutes(10))) struct ConnectionLimitTests {
   /// A server whose patience is short.
   private func impatient() throws -> ChatServer {
     try server(change: {

@@ -8,7 +8,7 @@ import Serving
 import Testing
 import Tokenization
 
-@Suite(.timeLimit(.minutes(1))) struct JournalTests {
+@Suite(.timeLimit(.minutes(10))) struct JournalTests {
   private static let text = #"{"a": "one two three four"}"#
 
   private func server(

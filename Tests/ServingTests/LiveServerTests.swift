@@ -45,7 +45,7 @@ private func eventually(_ condition: () -> Bool) async throws {
 private let stream = hello + #","stream":true}"#
 private let longAnswer = String(repeating: "word ", count: 60)
 
-@Suite(.timeLimit(.minutes(1))) struct LiveServerTests {
+@Suite(.timeLimit(.minutes(10))) struct LiveServerTests {
   @Test func oneConnectionServesSeveralRequests() async throws {
     try await server().application().test(.live) { client in
       for _ in 0..<3 {

@@ -37,7 +37,7 @@ private func picture() -> ClusterPicture {
   return picture
 }
 
-@Suite(.timeLimit(.minutes(1))) struct MetricsTests {
+@Suite(.timeLimit(.minutes(10))) struct MetricsTests {
   @Test func requestsAndTokensAreCounted() async throws {
     let server = try configuredServer()
     try await server.application().test(.router) { client in
@@ -158,7 +158,7 @@ private func picture() -> ClusterPicture {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct PageTests {
+@Suite(.timeLimit(.minutes(10))) struct PageTests {
   private var folder: URL {
     URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appending(path: "Sources/Serving/Page")

@@ -6,7 +6,7 @@ import Serving
 import Testing
 import Tokenization
 
-@Suite(.timeLimit(.minutes(1))) struct OpenAPITests {
+@Suite(.timeLimit(.minutes(10))) struct OpenAPITests {
   private func document() async throws -> [String: Any] {
     try await server().application().test(.router) { client in
       let response = try await client.executeRequest(

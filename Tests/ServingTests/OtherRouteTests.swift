@@ -5,7 +5,7 @@ import Serving
 import Testing
 import Tokenization
 
-@Suite(.timeLimit(.minutes(1))) struct OtherRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct OtherRouteTests {
   @Test func textIsContinued() async throws {
     let log = ScriptedModel.Log()
     try await server("one two three", log: log).application().test(.router) { client in

@@ -16,7 +16,7 @@ private func text(_ item: [String: Any]?) -> String {
   ((item?["content"] as? [[String: Any]])?.first?["text"] as? String) ?? ""
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ResponseRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct ResponseRouteTests {
   @Test func aResponseComesInOnePiece() async throws {
     try await server().application().test(.router) { client in
       let (status, body) = try await post(

@@ -11,7 +11,7 @@ import Tokenization
 
 private let story = hello + #","stream":true,"temperature":1.5,"max_tokens":24"#
 
-@Suite(.timeLimit(.minutes(1))) struct ResumeTests {
+@Suite(.timeLimit(.minutes(10))) struct ResumeTests {
   /// Whatever the client has seen, the rest is what it would have got.
   @Test func aStreamGoesOnWhereItWasDropped() async throws {
     try await server("one two three four five").application().test(.router) { client in

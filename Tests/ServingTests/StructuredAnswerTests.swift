@@ -18,7 +18,7 @@ private func content(_ body: [String: Any]) -> String {
   (choice(body)["message"] as? [String: Any])?["content"] as? String ?? ""
 }
 
-@Suite(.timeLimit(.minutes(1))) struct StructuredAnswerTests {
+@Suite(.timeLimit(.minutes(10))) struct StructuredAnswerTests {
   @Test func whatFitsIsNotTouched() async throws {
     let text = #"{"name": "Ada", "tags": ["x"]}"#
     try await server(text).application().test(.router) { client in

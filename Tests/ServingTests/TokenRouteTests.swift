@@ -5,7 +5,7 @@ import Serving
 import Testing
 import Tokenization
 
-@Suite(.timeLimit(.minutes(1))) struct TokenRouteTests {
+@Suite(.timeLimit(.minutes(10))) struct TokenRouteTests {
   @Test func textsBecomeTokensAndTextsAgain() async throws {
     try await server().application().test(.router) { client in
       let text = "What is 媽 and 🤗?"

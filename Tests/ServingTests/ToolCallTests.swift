@@ -55,7 +55,7 @@ private func streamedCalls(_ parts: [[String: Any]]) -> [(name: String, argument
   return calls
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ToolCallTests {
+@Suite(.timeLimit(.minutes(10))) struct ToolCallTests {
   static let blocks =
     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n"
     + #"{"city": "Zürich \"}]", "unit": "C"}"# + "\n```<｜tool▁call▁end｜>\n"
