@@ -4,7 +4,7 @@ import ModelFiles
 import Testing
 import Tokenization
 
-@Suite(.timeLimit(.minutes(2))) struct RandomAnswerTests {
+@Suite(.timeLimit(.minutes(10))) struct RandomAnswerTests {
   /// Whatever is drawn among the allowed tokens ends as JSON that fits the schema.
   @Test(arguments: Schemas.all)
   func randomAnswersFitTheirSchema(schema: String) throws {

@@ -72,7 +72,7 @@ private func same(_ first: GenerationRequest, _ second: GenerationRequest) -> Bo
     && first.note == second.note
 }
 
-@Suite(.timeLimit(.minutes(2))) struct JournalTests {
+@Suite(.timeLimit(.minutes(10))) struct JournalTests {
   /// Three requests accepted, the second of them over.
   private func filled() async throws -> [UInt8] {
     let storage = MemoryStorage()

@@ -10,7 +10,7 @@ import Testing
 import Tokenization
 
 /// The answer to a request is the same alone and in any company, bit for bit.
-@Suite(.timeLimit(.minutes(5))) struct OneAnswerTests {
+@Suite(.timeLimit(.minutes(10))) struct OneAnswerTests {
   private struct Way: CustomTestStringConvertible {
     var pages: Int?
     var usesPrefixCache = true

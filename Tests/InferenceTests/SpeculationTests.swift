@@ -9,7 +9,7 @@ import Testing
 import Tokenization
 
 /// Verifying several tokens at once changes nothing but how many steps it takes.
-@Suite(.timeLimit(.minutes(5))) struct SpeculationTests {
+@Suite(.timeLimit(.minutes(10))) struct SpeculationTests {
   /// Allows even tokens after odd ones and the other way round.
   private struct Alternating: TokenConstraint {
     var next: TokenID = 0
