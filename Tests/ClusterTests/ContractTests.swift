@@ -74,10 +74,11 @@ extension ClusterTests {
       #expect((result["decodeTokensPerSecond"] as? Double ?? 0) > 0)
     }
 
+    /// An answer's first space is the model's way to begin a word; a line does not start with it.
     @Test func `plain text and JSON agree`() throws {
       let call = ["generate", Fixtures.demoModel, "--chat", "--prompt", "What is 6 + 540?"]
       let text = try #require(try object(call)["text"] as? String)
-      #expect(try ConclaveCommand.run(call).text == text + "\n")
+      #expect(try ConclaveCommand.run(call).text == text.trimmingPrefix(" ") + "\n")
     }
 
     @Test func `perplexity of held-out text is the reference's`() throws {
