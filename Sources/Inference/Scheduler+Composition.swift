@@ -115,12 +115,14 @@ extension Scheduler {
     return ranks[0] != ranks[1] ? ranks[0] > ranks[1] : first < second
   }
 
-  /// Parts of prompts, a quantum at a time to the key that has paid least.
+  /// Parts of prompts, and of what was admitted just now, a quantum at a time to the key that has
+  /// paid least.
   private mutating func planPrompts(
     budget: Int, memory: some SequenceMemory, plan: inout StepPlan
   ) {
+    // Who was preempted may find all of its tokens in the cache, and only the next one is left.
     var candidates = running.filter { id in
-      entries[id]?.isDecoding == false
+      entries[id]?.isDecoding == false || plan.admitted.contains { $0.sequence == id }
     }
     var counts: [SequenceID: Int] = [:]
     var order: [SequenceID] = []

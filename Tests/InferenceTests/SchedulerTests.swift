@@ -9,6 +9,8 @@ final class CountedMemory: SequenceMemory {
   private(set) var held: [SequenceID: (length: Int, pages: Int)] = [:]
   /// What a sequence finds in the cache when it starts; whole pages.
   var cached: [SequenceID: Int] = [:]
+  /// Whether a sequence finds its own full pages again.
+  var keepsReleased = false
 
   init(pageCount: Int) {
     self.pageCount = pageCount
@@ -33,7 +35,10 @@ final class CountedMemory: SequenceMemory {
     return max(granted, 0)
   }
 
-  func release(_ sequence: SequenceID) { held[sequence] = nil }
+  func release(_ sequence: SequenceID) {
+    let length = held.removeValue(forKey: sequence)?.length ?? 0
+    if keepsReleased { cached[sequence] = length / pageSize * pageSize }
+  }
 
   func advance(_ plan: StepPlan) {
     for slot in plan.slots {
@@ -265,6 +270,18 @@ struct ScriptedRun {
     #expect(run.rows[2] > 7 + 8)
   }
 
+  /// The second one fills its pages, needs another, and is alone when it may run again.
+  @Test func aPreemptedSequenceThatFindsAllItsTokensGoesOn() {
+    var run = ScriptedRun(
+      [.init(promptCount: 3, outputCount: 6), .init(promptCount: 12, outputCount: 9)],
+      pageCount: 6)
+    run.memory.keepsReleased = true
+    let isOver = run.run()
+    #expect(isOver)
+    #expect(run.preemptions == [1])
+    #expect(run.rows == [3 + 5, 12 + 8])
+  }
+
   @Test func choicesWaitForThePromptOfTheFirst() {
     var run = ScriptedRun([
       .init(promptCount: 70, outputCount: 2), .init(promptCount: 70, outputCount: 2, leader: 0),
@@ -305,6 +322,7 @@ struct ScriptedRun {
     var run = ScriptedRun(
       requests, pageCount: pageCount, maxStepRows: Int.random(in: 8...64, using: &random),
       maxSequences: Int.random(in: 1...8, using: &random))
+    run.memory.keepsReleased = Bool.random(using: &random)
     for index in requests.indices where Bool.random(using: &random) {
       run.memory.cached[ScriptedRun.id(index)] = (requests[index].promptCount - 1) / 4 * 4
     }
