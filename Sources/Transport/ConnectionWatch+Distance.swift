@@ -6,38 +6,16 @@ extension ConnectionWatch {
     var farthest: ConnectionDistance?
     for descriptor in descriptors {
       // A socket that listens has no peer.
-      guard let peer = unsafe Self.address(descriptor, getpeername),
+      var (own, peer) = (SocketAddress(), SocketAddress())
+      guard unsafe peer.fill({ unsafe getpeername(descriptor, $0, $1) }) == 0,
+        unsafe own.fill({ unsafe getsockname(descriptor, $0, $1) }) == 0, peer.host != nil,
         let microseconds = Self.leastRoundTrip(descriptor)
       else { continue }
-      let isLocal = unsafe Self.address(descriptor, getsockname) == peer
       farthest = ConnectionDistance(
         roundTripSeconds: max(farthest?.roundTripSeconds ?? 0, Double(microseconds) * 1e-6),
-        leavesMachine: (farthest?.leavesMachine ?? false) || !isLocal)
+        leavesMachine: (farthest?.leavesMachine ?? false) || own.host != peer.host)
     }
     return farthest
-  }
-
-  private typealias NameCall = (
-    Int32, UnsafeMutablePointer<sockaddr>?, UnsafeMutablePointer<socklen_t>?
-  ) -> Int32
-
-  /// The bytes of one end's address, without its port.
-  private static func address(_ descriptor: Int32, _ call: NameCall) -> [UInt8]? {
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    let result = unsafe withUnsafeMutablePointer(to: &storage) { storage in
-      unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe call(descriptor, $0, &length)
-      }
-    }
-    guard result == 0 else { return nil }
-    return unsafe withUnsafeBytes(of: storage) { bytes in
-      switch Int32(storage.ss_family) {
-      case AF_INET: unsafe Array(bytes[4..<8])
-      case AF_INET6: unsafe Array(bytes[8..<24])
-      default: nil
-      }
-    }
   }
 
   /// `tcpi_min_rtt` of Linux' `tcp_info`, in microseconds, which older headers lack.

@@ -71,22 +71,9 @@ public final class ConnectionWatch: Sendable {
 
   /// The port of this end; nil for what is no connection of TCP.
   private static func localPort(_ descriptor: Int32) -> Int? {
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    let result = unsafe withUnsafeMutablePointer(to: &storage) { storage in
-      unsafe storage.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        unsafe getsockname(descriptor, $0, &length)
-      }
-    }
-    guard result == 0 else { return nil }
-    return unsafe withUnsafeBytes(of: storage) { bytes in
-      switch Int32(storage.ss_family) {
-      // The port stands at the same place in both, in network order.
-      case AF_INET, AF_INET6:
-        unsafe Int(UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
-      default: nil
-      }
-    }
+    var address = SocketAddress()
+    guard unsafe address.fill({ unsafe getsockname(descriptor, $0, $1) }) == 0 else { return nil }
+    return address.host == nil ? nil : address.port
   }
 
   /// `tcpi_bytes_received` of Linux' `tcp_info`, which older headers lack.

@@ -13,6 +13,10 @@ public final class RouterSocket: @unchecked Sendable {  // see above
   public private(set) var foreignMessageCount = 0
   /// Messages dropped because their sender's key is not let in any more.
   public private(set) var revokedMessageCount = 0
+  /// Since when messages of a key that is not let in any more are dropped.
+  private var revokedSince: [PublicKey: ContinuousClock.Instant] = [:]
+  /// How long the connection of such a sender stays, so that it can be told why it ends.
+  package static let farewellTime: Duration = .seconds(1)
 
   /// Listens on `endpoint`, for example `tcp://127.0.0.1:*` for any free port.
   public init(
@@ -67,13 +71,25 @@ public final class RouterSocket: @unchecked Sendable {  // see above
     return nil
   }
 
-  /// Whether the sender may still speak; if not, its connection ends.
+  /// Whether the sender may still speak; if not, its connection ends at a message after the farewell.
   private func isLetIn(_ sender: RoutingID) -> Bool {
     guard let allowList else { return true }
-    if let key = sender.key, allowList.contains(key) { return true }
+    if let key = sender.key, allowList.contains(key) {
+      if !revokedSince.isEmpty { revokedSince[key] = nil }
+      return true
+    }
     revokedMessageCount += 1
-    peer.cutConnection()
+    if !wasLetInLately(sender.key) { peer.cutConnection() }
     return false
+  }
+
+  /// Whether that key was let in until a moment ago.
+  private func wasLetInLately(_ key: PublicKey?) -> Bool {
+    guard let key else { return false }
+    let now = ContinuousClock.now
+    let since = revokedSince[key, default: now]
+    revokedSince[key] = since
+    return now - since < Self.farewellTime
   }
 
   /// Sends to one dealer without waiting; `message` is empty afterwards.

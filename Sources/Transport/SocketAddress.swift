@@ -28,6 +28,17 @@ struct SocketAddress {
 
   var family: Int32 { Int32(storage.ss_family) }
 
+  /// The bytes of the host's address; nil for other families than the internet's.
+  var host: [UInt8]? {
+    unsafe withUnsafeBytes(of: storage) { bytes in
+      switch family {
+      case AF_INET: unsafe Array(bytes[4..<8])
+      case AF_INET6: unsafe Array(bytes[8..<24])
+      default: nil
+      }
+    }
+  }
+
   /// The port, by either family.
   var port: Int {
     unsafe withUnsafeBytes(of: storage) {

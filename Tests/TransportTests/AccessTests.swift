@@ -112,6 +112,15 @@ import Transport
     #expect(try send(2, from: dealer))
     #expect(try receive(&message, tries: 10) == nil)
     #expect(router.revokedMessageCount == 1)
+    // It can still be told why.
+    message.removeAll()
+    try message.append([4].rawSpan)
+    try router.send(&message, to: sender)
+    #expect(try dealer.receive(&message, timeout: .seconds(60)))
+    #expect(message.byte(0, of: 0) == 4)
+    Thread.sleep(forTimeInterval: RouterSocket.farewellTime / .seconds(1))
+    #expect(try send(5, from: dealer))
+    #expect(try receive(&message, tries: 10) == nil)
     // The library connects again, and is refused now.
     #expect(failure(of: dealer) == .keyRefused)
     var gone = false
