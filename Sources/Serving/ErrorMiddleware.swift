@@ -12,6 +12,7 @@ struct ErrorMiddleware: RouterMiddleware {
     } catch {
       let isUnknown = (error as? HTTPError)?.status == .notFound
       let refusal = isUnknown ? APIError.nothing(at: request.uri.path) : APIError(any: error)
+      context.caller.note(refusal)
       context.logger.debug(
         "Request refused",
         metadata: ["status": "\(refusal.status.code)", "error": "\(error)"])

@@ -287,6 +287,26 @@ private func bearer(_ secret: APISecret) -> HTTPFields {
     }
   }
 
+  @Test func aRefusalIsLoggedWithItsFieldAndWithoutItsText() async throws {
+    let log = RecordedLog()
+    try await configuredServer(logger: log.logger).application().test(.router) { client in
+      for (fields, facts) in [
+        (#","temperature":-7.25}"#, ["error=invalid_request_error", "field=temperature"]),
+        (#","tool_choice":"secret"}"#, ["field=tool_choice"]),
+        ("", ["error=invalid_request_error"]),
+      ] {
+        let count = log.text.count
+        let response = try await client.executeRequest(
+          uri: chat, method: .post, headers: [:], body: ByteBuffer(string: hello + fields))
+        #expect(response.status == .badRequest)
+        let lines = log.text.dropFirst(count).split(separator: "\n")
+        let line = lines.last { $0.contains("method=") }
+        for fact in facts { #expect(line?.contains(fact) == true, "\(line ?? "")") }
+        #expect(line?.contains("7.25") == false && line?.contains("secret") == false)
+      }
+    }
+  }
+
   @Test func aStreamIsLoggedWhenItIsOver() async throws {
     let log = RecordedLog()
     let server = try configuredServer(logger: log.logger)

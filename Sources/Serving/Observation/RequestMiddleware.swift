@@ -61,6 +61,11 @@ struct RequestMiddleware: RouterMiddleware {
       "seconds": "\(((ServerTime.now - start) / .seconds(1) * 1e4).rounded() / 1e4)",
     ]
     if let account = context.caller.account { facts["key"] = "\(account.name)" }
+    // Not the message, which may quote what was asked.
+    if let refusal = context.caller.refusal {
+      facts["error"] = "\(refusal.code ?? refusal.type)"
+      if let field = refusal.param.flatMap(Self.usable) { facts["field"] = "\(field)" }
+    }
     // Who looks at the server's health once a second shall not fill the log.
     let level: Logger.Level = Self.quietRoutes.contains(route) && status < 400 ? .debug : .info
     context.logger.log(level: level, "Request", metadata: facts)
@@ -71,13 +76,13 @@ struct RequestMiddleware: RouterMiddleware {
   ]
   private static let quietRoutes: Set<String> = ["/health", "/ready", "/metrics", "/cluster"]
 
-  /// What a client calls its request, as long as it is harmless in a log.
+  /// A name that a client chose, as long as it is harmless in a log.
   static func usable(_ text: String) -> String? {
     let isHarmless = text.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
         UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
-        UInt8(ascii: "."):
+        UInt8(ascii: "."), UInt8(ascii: "["), UInt8(ascii: "]"):
         true
       default: false
       }
@@ -92,15 +97,24 @@ struct RequestMiddleware: RouterMiddleware {
 
 /// Who asks, as it becomes known on the way through the middleware.
 final class Caller: Sendable {
-  private let state = Mutex<(id: String, account: Account?)>(("", nil))
+  private struct State {
+    var id = ""
+    var account: Account?
+    var refusal: APIError?
+  }
+
+  private let state = Mutex(State())
 
   /// The request's identifier, as in the response's `x-request-id`.
   var requestID: String { state.withLock { $0.id } }
   /// Whose key the request came with; nil where no keys are needed.
   var account: Account? { state.withLock { $0.account } }
+  /// Why the request was not answered.
+  var refusal: APIError? { state.withLock { $0.refusal } }
 
   func name(_ id: String) { state.withLock { $0.id = id } }
   func recognise(_ account: Account) { state.withLock { $0.account = account } }
+  func note(_ refusal: APIError) { state.withLock { $0.refusal = refusal } }
 }
 
 extension GenerationRequest {
