@@ -32,14 +32,20 @@ final class ChildProcess: @unchecked Sendable {  // used by one test at a time
     }
   }
 
-  /// Starts a program with `input` on its standard input and `environment` added to this one.
+  /// Starts a program with `input` on its standard input, which never ends if that is nil, and
+  /// `environment` added to this one.
   init(
-    _ program: String, _ arguments: [String], input: String = "",
+    _ program: String, _ arguments: [String], input: String? = "",
     environment: [String: String] = [:]
   ) throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "conclave-\(UUID())")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    try Data(input.utf8).write(to: folder.appending(path: "in"))
+    let inputFile = folder.appending(path: "in")
+    if let input {
+      try Data(input.utf8).write(to: inputFile)
+    } else {
+      unsafe mkfifo(inputFile.path, 0o600)
+    }
     let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let files = ["in", "out", "err"].map { [folder] in folder.appending(path: $0).path }
     pid = try Self.spawn(
@@ -57,7 +63,8 @@ final class ChildProcess: @unchecked Sendable {  // used by one test at a time
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    unsafe posix_spawn_file_actions_addopen(&actions, 0, files[0], O_RDONLY, 0)
+    // Who may write to a pipe as well sees no end of it.
+    unsafe posix_spawn_file_actions_addopen(&actions, 0, files[0], O_RDWR, 0)
     let flags = O_WRONLY | O_CREAT | O_TRUNC
     unsafe posix_spawn_file_actions_addopen(&actions, 1, files[1], flags, 0o600)
     unsafe posix_spawn_file_actions_addopen(&actions, 2, files[2], flags, 0o600)

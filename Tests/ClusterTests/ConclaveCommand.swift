@@ -13,7 +13,7 @@ enum ConclaveCommand {
     .deletingLastPathComponent().appending(path: "conclave").path
 
   static func start(
-    _ arguments: [String], input: String = "", environment: [String: String] = [:]
+    _ arguments: [String], input: String? = "", environment: [String: String] = [:]
   ) throws -> ChildProcess {
     try ChildProcess(path, arguments, input: input, environment: environment)
   }

@@ -10,7 +10,8 @@ import Transport
 
 /// A delay of 30 ms, put into one place, is found in that place.
 ///
-/// Times are only compared with the delay itself: it is never less, and other parts are less.
+/// A machine that has other work delays the other parts as well, so of many steps the fastest is
+/// looked at.
 @Suite(.serialized) struct AttributionTests {
   private static let delay: Duration = .milliseconds(30)
   let model: TestModel
@@ -26,13 +27,22 @@ import Transport
     clock = ClockMap(offset, offset)
   }
 
-  /// What a step of `calls` calls, all on their way at once, is taken apart to.
+  /// What the least disturbed step of `calls` calls, all on their way at once, is taken apart to.
   private func trace(
     _ coordinator: ClusterCoordinator, calls: Int = 1, workers: Int = 1
   ) throws -> TraceSummary {
     let remote = try #require(coordinator.experts)
-    let recorder = DispatchRecorder(callsPerStep: calls, workers: workers)
     _ = try answer(remote, layer, rows: 8, seed: 3)  // whatever is slow only once
+    var best = try step(remote, calls: calls, workers: workers)
+    for _ in 0..<50 where best.steps.max > Self.delay * calls * 1.5 {
+      let next = try step(remote, calls: calls, workers: workers)
+      if next.steps.max < best.steps.max { best = next }
+    }
+    return best
+  }
+
+  private func step(_ remote: RemoteExperts, calls: Int, workers: Int) throws -> TraceSummary {
+    let recorder = DispatchRecorder(callsPerStep: calls, workers: workers)
     remote.recorder = recorder
     recorder.beginStep(.decode, at: MonotonicTime.nanoseconds)
     let batch = makeBatch(model.geometry, layer, rows: 8, seed: 3)
