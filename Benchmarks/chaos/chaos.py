@@ -134,7 +134,8 @@ class Cluster:
              "--listen", f"tcp://127.0.0.1:{self.control}", "--data-port", str(self.data),
              "--expect", str(self.options.workers), "--replicas", str(self.options.replicas),
              "--verify-fraction", str(self.options.verify_fraction), "--threads", "1",
-             "--name", "chaos", "--journal", os.path.join(self.folder, "journal")],
+             "--name", "chaos", "--journal", os.path.join(self.folder, "journal"),
+             *(["--kv-memory", self.options.kv_memory] if self.options.kv_memory else [])],
             env=self.environment | (self.manager.environment if self.manager else {}),
             stdout=subprocess.DEVNULL, stderr=self.log("server"))
         if self.manager:
@@ -404,6 +405,7 @@ def main():
     parser.add_argument("--verify-fraction", type=float, default=0.01)
     parser.add_argument("--seconds", type=float, help="60, or 7200 for a soak")
     parser.add_argument("--rate", type=float, help="requests a second: 3, or 0.4 for a soak")
+    parser.add_argument("--kv-memory", help="2MiB for a soak, so that all of it is soon used")
     parser.add_argument("--tokens", type=int, default=600)
     parser.add_argument("--pause", type=float, default=2, help="mean seconds between two faults")
     parser.add_argument("--port", type=int, default=21500)
@@ -416,6 +418,7 @@ def main():
     options.conclave = os.path.abspath(options.conclave)
     options.seconds = options.seconds or (7200 if options.soak else 60)
     options.rate = options.rate or (0.4 if options.soak else 3)
+    options.kv_memory = options.kv_memory or ("2MiB" if options.soak else None)
     options.survivors = 2 if options.soak else 0
     requests = MIXED if options.soak else [(p, options.tokens, 0) for p in PROMPTS]
     expected = expected_texts(options, requests)
