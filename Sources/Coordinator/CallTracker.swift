@@ -110,8 +110,7 @@ package struct CallTracker {
       Sending(
         worker: worker, share: share, attempt: attempt, groups: groups,
         partialCount: partialCount, sharedCount: sharedCount, enqueuedAt: enqueuedAt, sentAt: time,
-        lateAt: lateAt,
-        lostAt: lostAt))
+        lateAt: lateAt, lostAt: lostAt))
   }
 
   /// Counts a sending that is not the call's first to anyone.

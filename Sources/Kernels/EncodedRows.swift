@@ -144,14 +144,7 @@ extension EncodedRows {
     kernels.check(rows, 0..<columns, in: gate)
     kernels.check(rows, 0..<columns, in: up)
     rowCount = rows.count
-    var job = unsafe ck_rows()
-    let start = unsafe gate.baseAddress + rows.lowerBound * gate.rowStride
-    unsafe job.a = UnsafePointer(start)
-    unsafe job.a_stride = gate.rowStride
-    unsafe job.b = UnsafePointer(up.baseAddress + rows.lowerBound * up.rowStride)
-    unsafe job.b_stride = up.rowStride
-    unsafe job.out = unsafe start
-    unsafe job.out_stride = gate.rowStride
+    var job = unsafe ck_rows(gate: gate, up: up, rows)
     unsafe job.encoded = bytes.assumingMemoryBound(to: UInt8.self)
     unsafe job.encoded_stride = rowByteCount
     unsafe job.blocks = unsafe blocks

@@ -58,14 +58,7 @@ extension Kernels {
     check(rows, 0..<gate.columns, in: gate)
     check(rows, 0..<gate.columns, in: up)
     if rows.isEmpty { return }
-    var job = unsafe ck_rows()
-    let start = unsafe gate.baseAddress + rows.lowerBound * gate.rowStride
-    unsafe job.a = UnsafePointer(start)
-    unsafe job.a_stride = gate.rowStride
-    unsafe job.b = UnsafePointer(up.baseAddress + rows.lowerBound * up.rowStride)
-    unsafe job.b_stride = up.rowStride
-    unsafe job.out = unsafe start
-    unsafe job.out_stride = gate.rowStride
+    var job = unsafe ck_rows(gate: gate, up: up, rows)
     unsafe run(&job, rows: rows.count, columns: gate.columns) { context, chunk in
       unsafe ck_silu_multiply_rows(context.assumingMemoryBound(to: ck_rows.self), chunk)
     }
@@ -166,5 +159,19 @@ extension Kernels {
     precondition(rows.lowerBound >= 0 && rows.upperBound <= matrix.rows, "rows are out of range")
     precondition(
       columns.lowerBound >= 0 && columns.upperBound <= matrix.columns, "columns are out of range")
+  }
+}
+
+extension ck_rows {
+  /// What rows of a gate become by their products with `up`, in place.
+  init(gate: borrowing FloatMatrix, up: borrowing FloatMatrix, _ rows: Range<Int>) {
+    unsafe self.init()
+    let start = unsafe gate.baseAddress + rows.lowerBound * gate.rowStride
+    unsafe a = UnsafePointer(start)
+    unsafe a_stride = gate.rowStride
+    unsafe b = UnsafePointer(up.baseAddress + rows.lowerBound * up.rowStride)
+    unsafe b_stride = up.rowStride
+    unsafe out = unsafe start
+    unsafe out_stride = gate.rowStride
   }
 }

@@ -18,13 +18,13 @@ public struct PlannedModel: Sendable {
   /// How layers attend.
   public let attention: AttentionDesign
   /// The experts that workers hold; nil for a dense model.
-  public let experts: ExpertGeometry?
+  public private(set) var experts: ExpertGeometry?
   /// How the shared experts are stored; nil when there are none.
-  let sharedFormats: SharedExperts?
+  private(set) var sharedFormats: SharedExperts?
   /// How tokens choose among them; nil for a dense model.
   public let routing: RoutingMethod?
   /// The trunk's parts, each in all layers together.
-  public let parts: [ModelPart: MatrixWork]
+  public private(set) var parts: [ModelPart: MatrixWork]
 
   /// Collects the sizes.
   ///
@@ -59,16 +59,10 @@ public struct PlannedModel: Sendable {
 
   /// The same model with other experts on workers, and what is left in the trunk.
   init(_ model: PlannedModel, experts: ExpertGeometry, parts: [ModelPart: MatrixWork]) {
-    name = model.name
+    self = model
     self.experts = experts
     self.parts = parts
     sharedFormats = nil
-    layerCount = model.layerCount
-    hiddenSize = model.hiddenSize
-    vocabularySize = model.vocabularySize
-    contextLength = model.contextLength
-    attention = model.attention
-    routing = model.routing
   }
 
   /// The work of a part of the trunk.
