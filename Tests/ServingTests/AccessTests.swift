@@ -292,8 +292,7 @@ private func bearer(_ secret: APISecret) -> HTTPFields {
     try await configuredServer(logger: log.logger).application().test(.router) { client in
       for (fields, facts) in [
         (#","temperature":-7.25}"#, ["error=invalid_request_error", "field=temperature"]),
-        (#","tool_choice":"secret"}"#, ["field=tool_choice"]),
-        ("", ["error=invalid_request_error"]),
+        (#","tool_choice":"secret"}"#, ["field=tool_choice"]), ("", ["error=invalid_json"]),
       ] {
         let count = log.text.count
         let response = try await client.executeRequest(
