@@ -23,6 +23,8 @@ package struct OpenLoop {
   private static let spin: UInt64 = 200_000
   /// Waits of sockets have whole milliseconds; what is shorter is polled.
   private static let shortestWait: UInt64 = 1_200_000
+  /// How long echoes are waited for before a full queue is tried again.
+  private static let pause: UInt64 = 2_000_000
 
   /// Runs `count` probes of so many bytes each way.
   ///
@@ -40,19 +42,21 @@ package struct OpenLoop {
     while receivedCount < count {
       let now = MonotonicTime.nanoseconds
       let intended = start + UInt64(exchanges.count) * interval
-      if exchanges.count < count, now >= intended {
-        let number = first + UInt64(exchanges.count)
+      let isDue = exchanges.count < count && now >= intended
+      let number = first + UInt64(exchanges.count)
+      if isDue,
+        try channel.send(number: number, byteCount: byteCount, echoByteCount: echoByteCount)
+      {
         exchanges.append(
           Exchange(intendedAt: intended, sentAt: now, receivedAt: 0, repliedAt: 0, arrivedAt: 0))
-        try channel.send(number: number, byteCount: byteCount, echoByteCount: echoByteCount)
         lastEvent = now
         continue
       }
-      guard exchanges.count > receivedCount else {
+      guard isDue || exchanges.count > receivedCount else {
         Self.wait(until: intended)
         continue
       }
-      let next = exchanges.count < count ? intended : now + 100_000_000
+      let next = isDue ? now + Self.pause : exchanges.count < count ? intended : now + 100_000_000
       if let echo = try channel.receive(timeout: Self.patience(next > now ? next - now : 0)) {
         lastEvent = MonotonicTime.nanoseconds
         receivedCount += Self.note(echo, first: first, in: &exchanges) ? 1 : 0

@@ -4,8 +4,8 @@ import Transport
 
 /// One way to send a payload to a worker and have it echoed.
 package protocol ProbeChannel: AnyObject {
-  /// Sends a numbered payload and asks for an echo of so many bytes.
-  func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws
+  /// Sends a numbered payload and asks for an echo of so many bytes; false when the queue is full.
+  func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws -> Bool
   /// Waits for an echo, up to a whole number of milliseconds; nil when none came.
   func receive(timeout: Duration) throws -> Echo?
 }
@@ -38,7 +38,7 @@ final class DataChannel: ProbeChannel {
     self.link = link
   }
 
-  func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws {
+  func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws -> Bool {
     let probe = ProbeHeader(
       number: number, echoByteCount: echoByteCount, enqueuedAt: MonotonicTime.nanoseconds)
     do throws(TransportError) {
@@ -46,7 +46,9 @@ final class DataChannel: ProbeChannel {
       try outbox.append(byteCount: 0)
       try outbox.append(byteCount: byteCount)
       try socket.send(.probe(probe), &outbox, to: link)
+      return true
     } catch {
+      if error.kind == .peerBusy { return false }
       throw ClusterError.probe(worker: link.label, reason: error.reason)
     }
   }
@@ -89,13 +91,14 @@ final class TCPChannel: ProbeChannel {
   /// What our kernel knows of the connection.
   var information: TCPInformation? { socket.information }
 
-  func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws {
+  func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws -> Bool {
     let length = EchoFrame.Request.byteCount + byteCount
     if outbox.count < length { outbox += [UInt8](repeating: 0, count: length - outbox.count) }
     EchoFrame.Request(
       number: number, payloadByteCount: byteCount, echoByteCount: echoByteCount
     ).write(to: &outbox)
     try explained { () throws(TransportError) in try socket.writeAll(outbox, count: length) }
+    return true
   }
 
   func receive(timeout: Duration) throws -> Echo? {

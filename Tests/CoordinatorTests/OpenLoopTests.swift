@@ -3,18 +3,24 @@ import Foundation
 import Telemetry
 import Testing
 
-/// A worker that echoes at once, but stands still once.
+/// A worker that echoes at once, but stands still once; its queue holds so many probes.
 private final class StallingChannel: ProbeChannel {
   private var waiting: [UInt64] = []
   private var stall: Duration?
   private let stalledProbe: UInt64
+  private let queueLength: Int
 
-  init(stall: Duration, at probe: UInt64) {
+  init(stall: Duration, at probe: UInt64, queueLength: Int) {
     self.stall = stall
     stalledProbe = probe
+    self.queueLength = queueLength
   }
 
-  func send(number: UInt64, byteCount: Int, echoByteCount: Int) { waiting.append(number) }
+  func send(number: UInt64, byteCount: Int, echoByteCount: Int) -> Bool {
+    guard waiting.count < queueLength else { return false }
+    waiting.append(number)
+    return true
+  }
 
   func receive(timeout: Duration) -> Echo? {
     if waiting.first == stalledProbe, let stall {
@@ -28,11 +34,15 @@ private final class StallingChannel: ProbeChannel {
 }
 
 @Suite struct OpenLoopTests {
+  /// Also where the stalled worker's queue takes no more of them.
+  ///
   /// A prober that waits for each echo would send one probe into a stall of 100 ms, and its median
   /// and 90th percentile would know nothing of it.
-  @Test func `a stall is felt by all probes that were due in it`() throws {
+  @Test(arguments: [1000, 5])
+  func `a stall is felt by all probes that were due in it`(queueLength: Int) throws {
     let loop = OpenLoop(interval: 1_000_000, timeout: .seconds(20))
-    let channel = StallingChannel(stall: .milliseconds(100), at: 20)
+    let channel = StallingChannel(
+      stall: .milliseconds(100), at: 20, queueLength: queueLength)
     let exchanges = try loop.run(
       channel, worker: "worker", first: 1, count: 200, byteCount: 0, echoByteCount: 0)
     #expect(exchanges.count == 200)
@@ -46,9 +56,12 @@ private final class StallingChannel: ProbeChannel {
     }
   }
 
-  @Test func `an echo that never comes is an error`() {
+  @Test(arguments: [true, false])
+  func `an echo that never comes is an error`(takesProbes: Bool) {
     final class Silence: ProbeChannel {
-      func send(number: UInt64, byteCount: Int, echoByteCount: Int) {}
+      let takesProbes: Bool
+      init(takesProbes: Bool) { self.takesProbes = takesProbes }
+      func send(number: UInt64, byteCount: Int, echoByteCount: Int) -> Bool { takesProbes }
       func receive(timeout: Duration) -> Echo? {
         usleep(1000)
         return nil
@@ -57,7 +70,8 @@ private final class StallingChannel: ProbeChannel {
     let loop = OpenLoop(interval: 1_000_000, timeout: .milliseconds(50))
     #expect(throws: ClusterError.self) {
       try loop.run(
-        Silence(), worker: "worker 3", first: 1, count: 3, byteCount: 0, echoByteCount: 0)
+        Silence(takesProbes: takesProbes), worker: "worker 3", first: 1, count: 3, byteCount: 0,
+        echoByteCount: 0)
     }
   }
 }
