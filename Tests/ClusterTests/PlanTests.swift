@@ -40,6 +40,35 @@ extension ClusterTests {
       #expect(batches.allSatisfy { ($0["costPerMillionTokens"] as? Double ?? 0) > 0 })
     }
 
+    @Test func `shared experts are planned where they shall be`() throws {
+      func bytes(_ plan: [String: Any], _ name: String) -> Int {
+        let hosts = plan["hosts"] as? [[String: Any]] ?? []
+        return hosts.compactMap { $0[name] as? Int }.reduce(0, +)
+      }
+      try withHosts(Self.hosts) { path in
+        let call = ["deepseek-v2-lite", "--hosts", path]
+        let here = try ConclaveCommand.run(["plan", "--json"] + call).json()
+        let moving = call + ["--shared-experts", "workers"]
+        let there = try ConclaveCommand.run(["plan", "--json"] + moving).json()
+        let moved = bytes(here, "trunkBytes") - bytes(there, "trunkBytes")
+        #expect(moved > 200 << 20)
+        #expect(bytes(there, "expertBytes") == bytes(here, "expertBytes") + moved)
+        let changes = here["changes"] as? [[String: Any]] ?? []
+        let change = changes.first {
+          ($0["change"] as? String)?.contains("--shared-experts workers") == true
+        }
+        let promised = try #require(change?["decodeTokensPerSecond"] as? Double)
+        #expect(there["predictedDecodeTokensPerSecond"] as? Double == promised)
+        _ = try ConclaveCommand.output(["simulate", "--requests", "5"] + moving)
+        let dense = ["plan", "deepseek-llm-7b", "--hosts", path, "--shared-experts", "workers"]
+        #expect(try ConclaveCommand.failure(dense).contains("models with shared experts"))
+        #expect(
+          try ConclaveCommand.failure(
+            ["plan"] + call + ["--shared-experts", "auto"], status: 64
+          ).contains("must be coordinator or workers"))
+      }
+    }
+
     @Test func `people get a table`() throws {
       let text = try withHosts(Self.hosts) { path in
         String(

@@ -44,6 +44,13 @@ struct PlanningArguments: ParsableArguments {
   var replicas = 1
 
   @Option(
+    name: .customLong("shared-experts"),
+    help: ArgumentHelp(
+      "Who computes the experts that every token uses: coordinator or workers.",
+      valueName: "place"))
+  var sharedExperts = SharedExpertsPlace.coordinator
+
+  @Option(
     name: .customLong("step-tokens"),
     help: ArgumentHelp("Prompt tokens that are run in one step.", valueName: "tokens"))
   var stepTokens = 512
@@ -67,6 +74,10 @@ struct PlanningArguments: ParsableArguments {
     try check(sequences, "--sequences", in: 1...65_536)
     try check(replicas, "--replicas", in: 1...16)
     try check(stepTokens, "--step-tokens", in: 1...4096)
+    guard sharedExperts != .auto else {
+      throw ValidationError(
+        "--shared-experts auto asks machines that run; here it must be coordinator or workers")
+    }
   }
 
   private func check(_ value: Int, _ option: String, in range: ClosedRange<Int>) throws {
@@ -76,8 +87,20 @@ struct PlanningArguments: ParsableArguments {
     }
   }
 
-  /// The model: a file if there is one of that name, else a public model.
+  /// The model, with its shared experts where they shall be.
   func plannedModel() throws -> PlannedModel {
+    let model = try namedModel()
+    guard sharedExperts == .workers else { return model }
+    guard let moved = model.movingShared else {
+      throw CommandFailure(
+        "\(self.model): --shared-experts workers is for models with shared experts that read what "
+          + "routed ones are sent; leave it out")
+    }
+    return moved
+  }
+
+  /// The model: a file if there is one of that name, else a public model.
+  private func namedModel() throws -> PlannedModel {
     if let geometry = Geometry.named(model), !FileManager.default.fileExists(atPath: model) {
       return try PlannedModel(layers.map { geometry.withLayers($0) } ?? geometry, quantization)
     }
