@@ -54,6 +54,7 @@ final class StreamArchive: Sendable {
       + record.plan.layout.echo.reduce(0) { $0 + $1.utf8.count }
     let now = ContinuousClock.now
     state.withLock { state in
+      state.dropOlder(than: now - duration)
       guard state.records[record.ticket.id] == nil else { return }
       state.records[record.ticket.id] = (record, now, size)
       state.order.append(record.ticket.id)
@@ -71,11 +72,7 @@ final class StreamArchive: Sendable {
   func record(_ id: String, owner: String?) -> Record? {
     let now = ContinuousClock.now
     return state.withLock { state in
-      while let oldest = state.order.first, let entry = state.records[oldest],
-        now - entry.time > duration
-      {
-        state.dropOldest()
-      }
+      state.dropOlder(than: now - duration)
       guard let record = state.records[id]?.record, record.owner == owner else { return nil }
       return record
     }
@@ -83,6 +80,10 @@ final class StreamArchive: Sendable {
 }
 
 extension StreamArchive.State {
+  fileprivate mutating func dropOlder(than time: ContinuousClock.Instant) {
+    while let oldest = order.first, let entry = records[oldest], entry.time < time { dropOldest() }
+  }
+
   fileprivate mutating func dropOldest() {
     guard !order.isEmpty else { return }
     let id = order.removeFirst()
