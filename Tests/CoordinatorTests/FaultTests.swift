@@ -1,5 +1,6 @@
 import Coordinator
 import Experts
+import Foundation
 import Messages
 import ModelFiles
 import Testing
@@ -172,9 +173,12 @@ import Testing
     defer { coordinator.shutdown() }
     try coordinator.gather()
     worker.stop()
-    let end = ContinuousClock.now + .seconds(20)
-    while coordinator.workers.first?.lostReason == nil, ContinuousClock.now < end {}
-    #expect(log.contain("Lost worker 0 (scripted): its connection ended"), "\(log.all)")
+    // It is lost first, and then that is logged.
+    let line = "Lost worker 0 (scripted): its connection ended"
+    let end = ContinuousClock.now + .seconds(60)
+    while !log.contain(line), ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.01) }
+    #expect(log.contain(line), "\(log.all)")
+    #expect(coordinator.workers.first?.lostReason == "its connection ended")
     let remote = try #require(coordinator.experts)
     #expect(throws: ExpertsUnavailable.self) { try answer(remote, layer, rows: 1, seed: 1) }
   }
