@@ -104,8 +104,8 @@ public enum GenerationEvent: Sendable, Equatable {
   case token(TokenID)
   /// The next characters of the answer, once they are certain; never empty, never a stop string.
   case text(String)
-  /// The request is over.
-  case finished(GenerationSummary)
+  /// The request is over. Indirect, so that the other events, of which many are kept, are small.
+  indirect case finished(GenerationSummary)
 }
 
 /// The model's own distribution at one token: before bias, penalties, constraint and temperature.
