@@ -5,7 +5,10 @@ import CZeroMQ
 /// One thread at a time may use it; hand it over only across a lock or a thread start.
 public final class DealerSocket: @unchecked Sendable {  // see above
   private let socket: Socket
-  private let watch: HandshakeWatch?
+  private let events: ConnectionEvents?
+  private var isConnected = false
+  private var hasEnded = false
+  private var failure: HandshakeFailure?
 
   /// Connects to `endpoint` in the background, under the name `routingID`.
   ///
@@ -14,33 +17,48 @@ public final class DealerSocket: @unchecked Sendable {  // see above
   ///   - endpoint: Where a router listens.
   ///   - routingID: What that router calls this socket.
   ///   - options: Limits and keys.
-  ///   - watchesHandshake: Whether `handshakeFailure` shall tell how handshakes went.
+  ///   - watchesConnection: Whether `handshakeFailure` and `connectionHasEnded` shall know.
   /// - Throws: `TransportError` when the endpoint is none.
   public init(
     _ context: TransportContext, connect endpoint: String, as routingID: RoutingID,
-    _ options: SocketOptions, watchesHandshake: Bool = false
+    _ options: SocketOptions, watchesConnection: Bool = false
   ) throws(TransportError) {
     socket = try Socket(context, type: ZMQ_DEALER, options, endpoint: endpoint)
     try socket.set(ZMQ_ROUTING_ID, bytes: routingID.bytes)
-    watch = watchesHandshake ? try socket.watchHandshakes() : nil
+    events = watchesConnection ? try socket.watchConnections() : nil
     try socket.connect()
   }
 
-  /// How a handshake went that was not asked for yet; nil when there is none.
-  func handshake() -> HandshakeWatch.Outcome? { watch?.next() }
+  /// What happened to the connection that was not asked for yet; nil when there is nothing.
+  func nextEvent() -> ConnectionEvents.Event? { events?.next() }
+
+  private func takeEvents() {
+    while let event = nextEvent() {
+      switch event {
+      case .established: (failure, isConnected) = (nil, true)
+      case .failed(let reason): (failure, isConnected) = (reason, false)
+      case .ended: (hasEnded, isConnected) = (hasEnded || isConnected, false)
+      }
+    }
+  }
 
   /// Why the last handshake failed; nil when it did not, or none was since the last call.
   ///
   /// After a refusal the library does not connect again by itself: that needs a new socket.
   public func handshakeFailure() -> HandshakeFailure? {
-    var failure: HandshakeFailure?
-    while let outcome = handshake() {
-      switch outcome {
-      case .succeeded: failure = nil
-      case .failed(let reason): failure = reason
-      }
-    }
+    takeEvents()
+    defer { failure = nil }
     return failure
+  }
+
+  /// Whether a connection that was there has ended since the last call.
+  ///
+  /// The library makes another one under the same id, which the router does not serve before it has
+  /// noticed the end itself; a new socket is served at once.
+  public func connectionHasEnded() -> Bool {
+    takeEvents()
+    defer { hasEnded = false }
+    return hasEnded
   }
 
   /// The endpoint that it connects to.

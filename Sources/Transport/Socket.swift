@@ -37,16 +37,16 @@ final class Socket {
     try set(ZMQ_SNDHWM, options.highWaterMark)
     try set(ZMQ_RCVHWM, options.highWaterMark)
     try set(ZMQ_HANDSHAKE_IVL, options.handshakeTimeout.milliseconds)
-    try set(ZMQ_HEARTBEAT_IVL, options.heartbeatInterval.milliseconds)
-    try set(ZMQ_HEARTBEAT_TIMEOUT, options.heartbeatTimeout.milliseconds)
-    try set(ZMQ_HEARTBEAT_TTL, options.heartbeatTimeout.milliseconds)
+    // The library's heartbeats end the process when one is due on a connection that has ended while
+    // its queue was full (libzmq issues 3937, 4364, 4767): the kernel finds lost hosts instead.
+    try set(ZMQ_HEARTBEAT_IVL, Int32(0))
     try set(ZMQ_LINGER, options.linger.milliseconds)
-    try set(ZMQ_TCP_MAXRT, options.retransmitLimit.milliseconds)
+    try set(ZMQ_TCP_MAXRT, options.lostHostLimit.milliseconds)
     try set(ZMQ_RECONNECT_IVL, options.reconnectPause.lowerBound.milliseconds)
     try set(ZMQ_RECONNECT_IVL_MAX, options.reconnectPause.upperBound.milliseconds)
     try set(ZMQ_TCP_KEEPALIVE, Int32(1))
-    try set(ZMQ_TCP_KEEPALIVE_IDLE, Int32(10))
-    try set(ZMQ_TCP_KEEPALIVE_INTVL, Int32(5))
+    try set(ZMQ_TCP_KEEPALIVE_IDLE, Int32(2))
+    try set(ZMQ_TCP_KEEPALIVE_INTVL, Int32(1))
     try set(ZMQ_TCP_KEEPALIVE_CNT, Int32(3))
     try set(ZMQ_IMMEDIATE, Int32(1))
   }
@@ -85,9 +85,9 @@ final class Socket {
     guard unsafe zmq_connect(handle, name) == 0 else { throw TransportError(.connect, name) }
   }
 
-  /// Begins to watch how handshakes go.
-  func watchHandshakes() throws(TransportError) -> HandshakeWatch {
-    unsafe try HandshakeWatch(context, socket: handle)
+  /// Begins to watch how connections begin and end.
+  func watchConnections() throws(TransportError) -> ConnectionEvents {
+    unsafe try ConnectionEvents(context, socket: handle)
   }
 
   /// How long `receive` blocks; zero is not at all.

@@ -6,14 +6,11 @@ public struct SocketOptions: Sendable {
   public var highWaterMark: Int32
   /// Time that a connection may take for its handshake.
   public var handshakeTimeout: Duration = .seconds(2)
-  /// Time between two heartbeats of the I/O thread, which find dead and stopped hosts.
-  public var heartbeatInterval: Duration = .seconds(1)
-  /// Silence after a heartbeat that ends the connection.
-  public var heartbeatTimeout: Duration = .seconds(5)
   /// Time that unsent messages may delay closing.
   public var linger: Duration = .milliseconds(500)
-  /// Time that the kernel repeats unacknowledged bytes before it ends the connection.
-  public var retransmitLimit: Duration = .seconds(10)
+  /// Time that the kernel repeats unacknowledged bytes, or asks an idle host in vain, before it ends the
+  /// connection.
+  public var lostHostLimit: Duration = .seconds(5)
   /// First and longest pause between two attempts to connect.
   public var reconnectPause: ClosedRange<Duration> = .milliseconds(50) ... .milliseconds(250)
   /// How long a thread that waits for a message polls before it sleeps, as long as messages come.

@@ -16,6 +16,8 @@ struct DataServer: ~Copyable {
   private var scratch: [UInt8] = []
   private let faults: (any WorkerFaults)?
   private var runner: DispatchRunner?  // nil for a dense model
+  private var isInUse = false
+  private var connectionHasEnded = false
 
   /// A server of what `bank` holds; of probes only without one.
   init(
@@ -26,7 +28,7 @@ struct DataServer: ~Copyable {
     self.faults = faults
     dealer = try DealerSocket(
       context, connect: work.endpoint, as: .random(),
-      .data().secured(by: work.security).polled(for: work.polling))
+      .data().secured(by: work.security).polled(for: work.polling), watchesConnection: true)
     if let bank, let kernels {
       runner = DispatchRunner(bank: bank, kernels: kernels, answersZeros: work.answersZeros)
     }
@@ -55,13 +57,21 @@ struct DataServer: ~Copyable {
 
   /// Takes in at most one message and answers it; false when none came in time.
   ///
-  /// - Throws: `WorkerError.interrupted` when the bytes of a message are not those that were sent.
+  /// - Throws: `WorkerError.interrupted` when the bytes of a message are not those that were sent, and
+  ///   when the connection to a coordinator that serves has ended.
   @discardableResult
   mutating func serve(
     _ status: WorkerStatus, _ logger: Logger, timeout: Duration
   ) throws -> Bool {
-    guard try dealer.receive(&inbox, timeout: timeout) else { return false }
+    guard try dealer.receive(&inbox, timeout: timeout) else {
+      try checkConnection()
+      return false
+    }
     let receivedAt = MonotonicTime.nanoseconds
+    if !isInUse {
+      isInUse = true
+      status.used()
+    }
     do {
       let header = try checkedHeader()
       switch header.body {
@@ -82,6 +92,14 @@ struct DataServer: ~Copyable {
       logger.warning("Dropped a data message: \(error)")
     }
     return true
+  }
+
+  /// Fails when the connection has ended and everything that came by it was read.
+  private mutating func checkConnection() throws {
+    if connectionHasEnded {
+      throw WorkerError.interrupted("the data connection to \(work.endpoint) has ended")
+    }
+    connectionHasEnded = dealer.connectionHasEnded() && isInUse
   }
 
   /// The header of a message for this incarnation whose frames arrived as they were sent.

@@ -37,8 +37,7 @@ final class WorkerSession {
   private var nextNote = MonotonicTime.now + .seconds(1)
   private var nextSign = MonotonicTime.now
   private var lastTurn = MonotonicTime.now
-  /// Since when nothing can be sent.
-  private var unsentSince: Duration?
+  private var connectionHasEnded = false
 
   init(
     _ context: TransportContext, _ options: WorkerOptions, _ security: SocketSecurity,
@@ -56,7 +55,7 @@ final class WorkerSession {
       modelDigest: options.model?.digest, software: options.software)
     dealer = try DealerSocket(
       context, connect: options.join, as: .random(), .control.secured(by: security),
-      watchesHandshake: true)
+      watchesConnection: true)
   }
 
   /// Runs until the session ends.
@@ -81,6 +80,7 @@ final class WorkerSession {
       try report()
       if try dealer.receive(&message, timeout: .milliseconds(20)) {
         if let outcome = try receive() { return outcome }
+        continue  // before anything is concluded from an end, everything that came is read
       }
       if let outcome = checkHandshake() ?? checkConnection() ?? checkSilence() { return outcome }
       if let outcome = try checkCompute() { return outcome }
@@ -112,7 +112,6 @@ final class WorkerSession {
     let interval = welcome.map { Duration.milliseconds($0.progressMilliseconds) }
     nextReport = now + (interval ?? .seconds(1))
     let sent = try send(welcome == nil ? .hello(hello) : .progress(status.progress))
-    unsentSince = sent ? nil : unsentSince ?? now
     if !sent, welcome == nil {
       nextReport = now + .milliseconds(50)
       if now >= nextNote {
@@ -264,18 +263,18 @@ final class WorkerSession {
     return .rejoin(after: options.retryPause)
   }
 
-  /// A coordinator that serves loses a worker whose connection does not come back, and the library does
-  /// not make some again: another one is tried.
+  /// Parts with a coordinator that serves when the connection ends, to join under other ids.
+  ///
+  /// It loses such a worker in any case, but may not have noticed the end yet. While a cluster starts,
+  /// the library makes the connection anew: there a loss would end the start.
   private func checkConnection() -> Outcome? {
-    guard readyEpoch.rawValue > 0, let unsentSince,
-      MonotonicTime.now - unsentSince > Self.reconnectionTime
-    else { return nil }
-    options.logger.warning("The connection to \(options.join) has ended; joining anew")
-    return .rejoin(after: .zero)
+    if connectionHasEnded {
+      options.logger.warning("The connection to \(options.join) has ended; joining anew")
+      return .rejoin(after: .zero)
+    }
+    connectionHasEnded = dealer.connectionHasEnded() && status.isInUse
+    return nil
   }
-
-  /// How long a connection may take to be made anew.
-  private static let reconnectionTime: Duration = .seconds(1)
 
   private func checkSilence() -> Outcome? {
     guard let welcome else { return nil }

@@ -17,6 +17,7 @@ final class WorkerStatus: Sendable {
     var readyEpoch = Epoch(rawValue: 0)  // of the assignment that is loaded
     var isDraining = false
     var joinsAgain = false
+    var isInUse = false
   }
 
   private let state = Mutex(State())
@@ -40,6 +41,12 @@ final class WorkerStatus: Sendable {
       $0.counter &+= 1
     }
   }
+
+  /// The coordinator has sent something over the data connection, so it serves.
+  func used() { state.withLock { $0.isInUse = true } }
+
+  /// Whether it ever has.
+  var isInUse: Bool { state.withLock { $0.isInUse } }
 
   /// The whole process has stood still for `time`, which does not count as work.
   func excuse(_ time: Duration) {

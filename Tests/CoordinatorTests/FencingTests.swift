@@ -39,8 +39,7 @@ import Worker
     }
     let right = try address(newer, port: 0)
     let port = right.endpoints[0].port
-    let options = ScriptedData.route(newer, host: "127.0.0.3")
-    let data = try options.map { try LinkEmulator([$0]) }
+    let data = try LinkEmulator([try #require(dataRoute(of: newer, host: "127.0.0.3"))])
     let second = ThreadWorker(join: "tcp://127.0.0.3:\(port)", model: model.archive) {
       $0.name = "second"
     }
@@ -50,7 +49,7 @@ import Worker
     #expect(!isFenced())
 
     right.stop()
-    data?.stop()
+    data.stop()
     let wrong = try again { try address(older, port: port) }
     defer { wrong.stop() }
     newer.shutdown()
@@ -68,14 +67,4 @@ private func again<Value>(_ body: () throws -> Value) throws -> Value {
     usleep(20_000)
   }
   return try body()
-}
-
-/// The data port of a coordinator at another address of this machine.
-private enum ScriptedData {
-  static func route(_ coordinator: ClusterCoordinator, host: String) -> LinkRoute? {
-    guard let end = TCPEndpoint(String(coordinator.dataEndpoint.dropFirst("tcp://".count))) else {
-      return nil
-    }
-    return LinkRoute(listen: TCPEndpoint(host: host, port: end.port), target: end)
-  }
 }

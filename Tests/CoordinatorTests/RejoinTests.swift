@@ -1,6 +1,7 @@
 import Coordinator
 import Experts
 import Foundation
+import LinkEmulation
 import Messages
 import ModelFiles
 import Placement
@@ -121,6 +122,32 @@ import Worker
     let next = try live(other, at: first.endpoint, workers: 1)
     #expect(next.answer == (try localAnswer(other)))
     #expect(!workers[0].log.contain("Kept "))
+  }
+
+  /// Under the id of the connection that has ended it would not be served before the coordinator
+  /// notices the end, too.
+  @Test(arguments: [true, false])
+  func `a worker whose connection ends joins anew with its experts`(cutsData: Bool) throws {
+    let expected = try localAnswer(model)
+    let coordinator = try makeCoordinator(model.served, workers: 1)
+    defer { coordinator.shutdown() }
+    let end = try #require(TCPEndpoint(String(coordinator.endpoint.dropFirst("tcp://".count))))
+    let control = try LinkEmulator([
+      LinkRoute(listen: TCPEndpoint(host: "127.0.0.4", port: 0), target: end)
+    ])
+    let data = try LinkEmulator([try #require(dataRoute(of: coordinator, host: "127.0.0.4"))])
+    let worker = ThreadWorker(join: "tcp://\(control.endpoints[0])", model: model.archive)
+    defer { worker.stop() }
+    try coordinator.gather()
+    let remote = try #require(coordinator.experts)
+    let layer = model.geometry.layers[0]
+    #expect(try answer(remote, layer, rows: 5, seed: 3) == expected)
+    try (cutsData ? data : control).apply("cut")
+    let limit = ContinuousClock.now + .seconds(20)
+    while !worker.log.contain("Kept "), ContinuousClock.now < limit { usleep(5_000) }
+    #expect(worker.log.contain(cutsData ? "the data connection to" : "has ended; joining anew"))
+    #expect(worker.log.contain("Kept "), "\(worker.log.all)")
+    #expect(try answer(remote, layer, rows: 5, seed: 3) == expected)
   }
 
   /// A data connection that fails in its handshake is not made again by the library: such a worker said

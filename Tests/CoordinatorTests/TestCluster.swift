@@ -9,6 +9,7 @@ import Placement
 import Tensors
 import TestSupport
 import Testing
+import Transport
 import Worker
 
 /// A fixture with routed experts.
@@ -140,6 +141,13 @@ func makeCoordinator(
   options.maxRows = 64
   change(&options)
   return try ClusterCoordinator(model, kernels: testKernels, options: options)
+}
+
+/// Leads to the data port of a coordinator from another address of this machine.
+func dataRoute(of coordinator: ClusterCoordinator, host: String) -> LinkRoute? {
+  TCPEndpoint(String(coordinator.dataEndpoint.dropFirst("tcp://".count))).map {
+    LinkRoute(listen: TCPEndpoint(host: host, port: $0.port), target: $0)
+  }
 }
 
 /// A seeded batch of rows for a layer.

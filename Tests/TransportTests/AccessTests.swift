@@ -25,7 +25,7 @@ import Transport
   {
     try DealerSocket(
       context, connect: router.endpoint, as: id, .control.secured(by: security),
-      watchesHandshake: true)
+      watchesConnection: true)
   }
 
   /// Sends one frame until it is taken or time is up.
@@ -86,7 +86,7 @@ import Transport
     let open = try RouterSocket(context, bind: "tcp://127.0.0.1:*", .control)
     let trusting = try DealerSocket(
       context, connect: open.endpoint, as: .random(),
-      .control.secured(by: .client(secret, server: other)), watchesHandshake: true)
+      .control.secured(by: .client(secret, server: other)), watchesConnection: true)
     #expect(failure(of: trusting) == .otherProtocol)
   }
 
@@ -96,7 +96,7 @@ import Transport
       deaf, bind: "tcp://127.0.0.1:*", .control.secured(by: .server(server, list)))
     let dealer = try DealerSocket(
       deaf, connect: router.endpoint, as: .random(),
-      .control.secured(by: .client(known, server: server.publicKey)), watchesHandshake: true)
+      .control.secured(by: .client(known, server: server.publicKey)), watchesConnection: true)
     #expect(failure(of: dealer) != nil)
     var message = Multipart()
     try message.append([1].rawSpan)

@@ -17,9 +17,9 @@ import Transport
       #expect(dealer.value(of: ZMQ_MAXMSGSIZE, as: Int64.self) == options.maxFrameByteCount)
       let expected: [(Int32, Int32)] = [
         (ZMQ_SNDHWM, 64), (ZMQ_RCVHWM, 64), (ZMQ_HANDSHAKE_IVL, 2_000),
-        (ZMQ_HEARTBEAT_IVL, 1_000), (ZMQ_HEARTBEAT_TIMEOUT, 5_000), (ZMQ_HEARTBEAT_TTL, 5_000),
-        (ZMQ_LINGER, 500), (ZMQ_TCP_MAXRT, 10_000), (ZMQ_IMMEDIATE, 1), (ZMQ_TCP_KEEPALIVE, 1),
-        (ZMQ_RECONNECT_IVL, 50), (ZMQ_RECONNECT_IVL_MAX, 250),
+        (ZMQ_HEARTBEAT_IVL, 0), (ZMQ_LINGER, 500), (ZMQ_TCP_MAXRT, 5_000), (ZMQ_IMMEDIATE, 1),
+        (ZMQ_TCP_KEEPALIVE, 1), (ZMQ_TCP_KEEPALIVE_IDLE, 2), (ZMQ_TCP_KEEPALIVE_INTVL, 1),
+        (ZMQ_TCP_KEEPALIVE_CNT, 3), (ZMQ_RECONNECT_IVL, 50), (ZMQ_RECONNECT_IVL_MAX, 250),
       ]
       for (option, value) in expected {
         #expect(router.value(of: option, as: Int32.self) == value, "router, option \(option)")
@@ -59,15 +59,35 @@ import Transport
     for peer in peers { #expect(peer.isClosed(within: .seconds(20))) }
   }
 
-  /// Heartbeats of the other end are missing: a host that has died, or a stopped process.
-  @Test func `a connection that falls silent is ended`() throws {
-    var options = SocketOptions.control
-    options.heartbeatInterval = .milliseconds(50)
-    options.heartbeatTimeout = .milliseconds(200)
-    let router = try RouterSocket(context, bind: "tcp://127.0.0.1:*", options)
-    let peer = try RawConnection(port: try #require(router.port))
-    peer.send(RawConnection.greeting("NULL") + RawConnection.ready)
-    #expect(peer.isClosed(within: .seconds(20)))
+  /// libzmq 4.3.4 ends the process at the next heartbeat of such a connection, a second later by our
+  /// limits while they had heartbeats.
+  @Test func `a connection that ends while its messages wait harms nobody`() throws {
+    let router = try RouterSocket(context, bind: "tcp://127.0.0.1:*", .control)
+    do {
+      let peer = try RawConnection(port: try #require(router.port))
+      peer.send(RawConnection.greeting("NULL") + RawConnection.ready)
+      for _ in 0..<1_000 { peer.send([0, 1, 7]) }  // more messages than a queue takes
+      Thread.sleep(forTimeInterval: 0.2)
+    }
+    Thread.sleep(forTimeInterval: 2.5)
+    let id = RoutingID.random()
+    let dealer = try DealerSocket(context, connect: router.endpoint, as: id, .control)
+    #expect(try arrives(from: dealer, as: id, at: router))
+  }
+
+  /// Sends until something of that dealer has come; false when nothing does.
+  private func arrives(
+    from dealer: DealerSocket, as id: RoutingID, at router: RouterSocket
+  ) throws -> Bool {
+    var message = Multipart()
+    let end = ContinuousClock.now + .seconds(20)
+    while ContinuousClock.now < end {
+      message.removeAll()
+      try message.append([1].rawSpan)
+      _ = try dealer.send(&message)
+      if try router.receive(&message, timeout: .milliseconds(10)) == id { return true }
+    }
+    return false
   }
 
   @Test func `a queue takes no more than its limit`() throws {

@@ -32,14 +32,15 @@ public enum AccessCheck {
     options.security = security
     options.linger = .zero
     let dealer = try DealerSocket(
-      context, connect: Loopback.reaching(endpoint), as: .random(), options, watchesHandshake: true)
+      context, connect: Loopback.reaching(endpoint), as: .random(), options, watchesConnection: true
+    )
     let end = ContinuousClock.now + limit
     while ContinuousClock.now < end {
-      switch dealer.handshake() {
+      switch dealer.nextEvent() {
       case nil: Thread.sleep(forTimeInterval: 0.001)
       case .failed(failure): return
-      case .succeeded: throw KeyError("\(endpoint) lets in \(who); it must not be used")
-      case .failed: break
+      case .established: throw KeyError("\(endpoint) lets in \(who); it must not be used")
+      case .failed, .ended: break
       }
     }
     throw KeyError("\(endpoint) does not turn away \(who) as it should; it must not be used")
