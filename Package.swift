@@ -12,10 +12,12 @@ let swift: [SwiftSetting] = [
 ]
 
 func target(
-  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+  _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [],
+  resources: [Resource] = []
 ) -> Target {
   .target(
-    name: name, dependencies: dependencies, resources: resources, swiftSettings: swift)
+    name: name, dependencies: dependencies, exclude: exclude, resources: resources,
+    swiftSettings: swift)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -99,7 +101,7 @@ let package = Package(
         .product(name: "HummingbirdTLS", package: "hummingbird"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
-      ], resources: [.copy("Page")]),
+      ], exclude: ["README.md"], resources: [.copy("Page")]),
     .executableTarget(
       name: "conclave",
       dependencies: [

@@ -35,6 +35,7 @@ struct Conclave: AsyncParsableCommand {
 
   /// Parses the arguments, runs the command and ends the process with its status.
   static func main() async {
+    CrashSignals.endAtOnce()
     var arguments = Array(CommandLine.arguments.dropFirst())
     do {
       arguments = try ConfigurationFile.expand(arguments, of: Serve.self)
@@ -49,6 +50,7 @@ struct Conclave: AsyncParsableCommand {
       Ending(of: error, arguments: arguments).exit()
     }
   }
+
   /// The names of all commands.
   static var commandNames: [String] {
     (configuration.subcommands + configuration.groupedSubcommands.flatMap(\.subcommands))

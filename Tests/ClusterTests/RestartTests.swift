@@ -6,14 +6,6 @@ import Testing
 extension ClusterTests {
   /// A coordinator that ends, however that happens, and starts again.
   @Suite struct Restart {
-    /// A port that is free now.
-    private func freePort() throws -> Int {
-      let script =
-        "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
-      let ended = try ChildProcess("/usr/bin/env", ["python3", "-c", script]).wait()
-      return try #require(Int(ended.text.trimmingCharacters(in: .whitespacesAndNewlines)))
-    }
-
     private func serve(_ port: Int) throws -> RunningServer {
       try RunningServer([
         Fixtures.demoModel, "--listen", "tcp://127.0.0.1:\(port)", "--expect", "2", "--name",
@@ -21,9 +13,9 @@ extension ClusterTests {
       ])
     }
 
-    @Test(arguments: [SIGTERM, SIGKILL])
-    func `workers keep their experts`(signal: Int32) throws {
-      let port = try freePort()
+    @Test(arguments: [SIGTERM: 0, SIGKILL: 137, SIGABRT: 134])
+    func `workers keep their experts`(signal: Int32, status: Int32) throws {
+      let port = try RunningServer.freePort()
       let workers = try ["one", "two"].map { name in
         try ConclaveCommand.start([
           "worker", "--join", "tcp://127.0.0.1:\(port)", "--name", name, "--threads", "1",
@@ -33,7 +25,8 @@ extension ClusterTests {
       let question = "What is 551 + 56?"
       #expect(try first.ask(question).contains("607"))
       first.process.signal(signal)
-      #expect(first.process.wait(limit: .seconds(20)).status == (signal == SIGTERM ? 0 : 137))
+      #expect(first.process.wait(limit: .seconds(20)).status == status)
+      #expect(!first.process.errorsSoFar.contains("Backtracing"), "a crash ends at once")
       let second = try serve(port)
       #expect(try second.ask(question).contains("607"))
       for worker in workers {
