@@ -24,11 +24,11 @@ struct APIError: Error, Equatable {
 
   /// The request may be right, but cannot be answered now.
   static func unavailable(
-    _ message: String, status: HTTPResponse.Status = .serviceUnavailable, code: String? = nil,
-    retryAfterSeconds: Int? = nil
+    _ message: String, status: HTTPResponse.Status = .serviceUnavailable,
+    type: String = "server_error", code: String? = nil, retryAfterSeconds: Int? = nil
   ) -> APIError {
     APIError(
-      status: status, message: message, type: "server_error", param: nil, code: code,
+      status: status, message: message, type: type, param: nil, code: code,
       retryAfterSeconds: retryAfterSeconds)
   }
 }

@@ -51,10 +51,16 @@ struct Conclave: AsyncParsableCommand {
     }
   }
 
+  private static var commands: [any ParsableCommand.Type] {
+    configuration.subcommands + configuration.groupedSubcommands.flatMap(\.subcommands)
+  }
+
   /// The names of all commands.
-  static var commandNames: [String] {
-    (configuration.subcommands + configuration.groupedSubcommands.flatMap(\.subcommands))
-      .map { $0._commandName }
+  static var commandNames: [String] { commands.map { $0._commandName } }
+
+  /// The command of that name.
+  static func command(named name: String?) -> (any ParsableCommand.Type)? {
+    commands.first { $0._commandName == name }
   }
 
   /// Fails when the first argument is meant to be a command and is none.

@@ -22,7 +22,7 @@ struct Ending {
     case .validationFailure:
       status = 64
       let command = Self.commandName(in: arguments)
-      line = Self.oneLine(Conclave.message(for: error)) + "; see `\(command) --help`"
+      line = Self.oneLine(Self.message(for: error, arguments)) + "; see `\(command) --help`"
     default:
       status = 1
       line = Self.oneLine("\(error)")
@@ -34,6 +34,18 @@ struct Ending {
     if !text.isEmpty { try? Output.write(text.hasSuffix("\n") ? text : text + "\n") }
     if !line.isEmpty { Terminal.note("conclave: \(line)") }
     Foundation.exit(status)
+  }
+
+  /// What is wrong with the arguments.
+  ///
+  /// The word after an option that a command does not have is taken for an argument, which may be found
+  /// wrong first: then the option is what is wrong.
+  private static func message(for error: any Error, _ arguments: [String]) -> String {
+    let message = Conclave.message(for: error)
+    guard !message.hasPrefix("Unknown option"),
+      let unknown = ConfigurationFile.unknownOption(in: arguments)
+    else { return message }
+    return "Unknown option '\(unknown)'"
   }
 
   /// `conclave` and the subcommand that was meant, as far as there is one.

@@ -110,6 +110,10 @@ extension ClusterTests {
       let refused = try ConclaveCommand.run(chat, input: "Hello\n")
       #expect(refused.status == 1)
       #expect(refused.errorLines.last?.contains("a valid API key is needed") == true)
+      let strange = try ConclaveCommand.run(
+        ["chat", "--server", "https://localhost:\(server.port)"], input: "Hello\n")
+      #expect(strange.status == 1)
+      #expect(strange.errorLines.last?.contains("not trusted here; give --tls-authority") == true)
       end(server)
       #expect(
         try ConclaveCommand.failure(

@@ -57,6 +57,10 @@ extension ClusterTests {
         ["serve", "--htp", "127.0.0.1:1"],
         "conclave: Unknown option '--htp'. Did you mean '--http'?; see `conclave serve --help`"
       ),
+      (
+        ["chat", "--server", "http://127.0.0.1:1", "--api-key", "k"],
+        "conclave: Unknown option '--api-key'; see `conclave chat --help`"
+      ),
       (["frobnicate"], "conclave: 'frobnicate' is no command; see `conclave --help`"),
       (
         ["generat", "m"], "conclave: 'generat' is no command, 'generate' is; see `conclave --help`"

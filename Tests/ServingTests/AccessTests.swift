@@ -190,6 +190,7 @@ private func bearer(_ secret: APISecret) -> HTTPFields {
       let wait = try #require(refused.headers[.retryAfter].flatMap { Int($0) })
       #expect((1...30).contains(wait))
       #expect(String(buffer: refused.body).contains("rate_limit_exceeded"))
+      #expect(String(buffer: refused.body).contains(#""type":"requests""#))
       // Looking at the server is not limited.
       let models = try await client.executeRequest(
         uri: "/v1/models", method: .get, headers: bearer(secret), body: nil)

@@ -72,7 +72,8 @@ extension Account.Refusal {
   var error: APIError {
     .unavailable(
       "the limit \(limit) of this API key is used up; wait \(wait.roundedUpSeconds) s",
-      status: .tooManyRequests, code: "rate_limit_exceeded",
+      status: .tooManyRequests, type: limit.hasPrefix("requests") ? "requests" : "tokens",
+      code: "rate_limit_exceeded",
       retryAfterSeconds: wait.roundedUpSeconds)
   }
 }

@@ -23,9 +23,12 @@ struct ConfigurationFile {
           isFlag[name.name] = argument.kind == "flag"
         }
       }
-      for name in ["help", "version", ConfigurationFile.option] { isFlag[name] = nil }
+      for name in Self.always { isFlag[name] = nil }
       self.isFlag = isFlag
     }
+
+    /// Options that no file can hold.
+    static let always = ["help", "version", ConfigurationFile.option]
 
     private struct Description: Decodable {
       struct Command: Decodable {
@@ -45,6 +48,21 @@ struct ConfigurationFile {
   }
 
   static let option = "config"
+
+  /// The first long option that the command in `arguments` does not have; nil when it has all, and for
+  /// commands of commands.
+  static func unknownOption(in arguments: [String]) -> String? {
+    guard let command = Conclave.command(named: arguments.first),
+      command.configuration.subcommands.isEmpty, let settings = try? Settings(of: command)
+    else { return nil }
+    return arguments.dropFirst().prefix { $0 != "--" }.lazy
+      .filter { $0.hasPrefix("--") }
+      .map { String($0.prefix { $0 != "=" }) }
+      .first {
+        let name = String($0.dropFirst(2))
+        return settings.isFlag[name] == nil && !Settings.always.contains(name)
+      }
+  }
 
   /// The same arguments with those of the file that they name before them.
   ///

@@ -138,9 +138,19 @@ extension ServerAddress {
 
   /// The failure of a connection, in the system's words where it has some.
   static func unreachable(_ base: String, _ error: any Error) -> CommandFailure {
+    // The library tells such failures apart by text alone.
+    let text = "\(error)"
+    if text.contains("CERTIFICATE_VERIFY_FAILED") {
+      return CommandFailure(
+        "\(base) has a certificate that is not trusted here; give --tls-authority FILE with it or"
+          + " its issuer's, if it is the right one")
+    }
+    if text.contains("WRONG_VERSION_NUMBER") {
+      return CommandFailure("\(base) does not answer by TLS; does it begin with http://?")
+    }
     let reason =
       if let error = error as? IOError { unsafe String(cString: strerror(error.errnoCode)) } else {
-        "\(error)"
+        text
       }
     return CommandFailure("\(base) cannot be reached, check --server: \(reason)")
   }
