@@ -109,6 +109,7 @@ let package = Package(
         "LinkEmulation", "ModelFiles", "Placement", "Planning", "Serving", "Simulation",
         "Synthesis", "Telemetry", "Tensors", "Tokenization", "Transport", "Worker", log, nioCore,
         nioSSL, .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "Yams", package: "Yams"),

@@ -6,6 +6,7 @@ import Inference
 import ModelFiles
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import NIOSSL
 import Synchronization
 import Tokenization
@@ -148,8 +149,13 @@ extension ServerAddress {
     if text.contains("WRONG_VERSION_NUMBER") {
       return CommandFailure("\(base) does not answer by TLS; does it begin with http://?")
     }
+    // By a name there is a failure for each of its addresses.
+    let connection = error as? NIOConnectionError
+    let cause = connection?.connectionErrors.first?.error ?? error
     let reason =
-      if let error = error as? IOError { unsafe String(cString: strerror(error.errnoCode)) } else {
+      if let cause = cause as? IOError {
+        unsafe String(cString: strerror(cause.errnoCode))
+      } else if connection?.connectionErrors.isEmpty == true { "its name has no address" } else {
         text
       }
     return CommandFailure("\(base) cannot be reached, check --server: \(reason)")
