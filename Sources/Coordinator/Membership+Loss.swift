@@ -67,7 +67,8 @@ extension Membership {
     }
     if let pause {
       history.suspend(
-        members[index].hello.name, until: time + pause, isBarred: pause > .seconds(60))
+        members[index].hello.name, until: time + pause, isBarred: pause > .seconds(60),
+        reason: reason)
     }
     return lose(index, reason: reason, at: time) + rebalance()
   }
@@ -125,25 +126,38 @@ struct MemberHistory {
     var holdings: [Holding]? = nil
     var losses: [Duration] = []
     var suspendedUntil: Duration?
+    var reason = ""  // of that
     var isBarred = false  // even when it is needed
+    var mention: (reason: Refusal.Reason, at: Duration)?
+  }
+
+  /// Why a worker may not join now, and for how long.
+  struct Pause {
+    let time: Duration
+    let reason: String
   }
 
   /// Losses within a minute after which a worker has to wait.
   private static let patience = 4
   private static let limit = 256
+  /// Refusals for the same reason of which only the first is mentioned.
+  private static let mentionInterval: Duration = .seconds(30)
 
   private var records: [String: Record] = [:]
 
   /// A worker was lost.
   mutating func lose(_ member: Membership.Member, _ plan: PlacementPlan?, at time: Duration) {
-    if records.count >= Self.limit { records.removeAll() }
+    makeRoom()
     var record = records[member.hello.name] ?? Record()
     record.losses.removeAll { time - $0 > .seconds(60) }
     record.losses.append(time)
     let excess = record.losses.count - Self.patience
     if excess > 0 {
-      let pause = Duration.seconds(1 << min(excess, 5))
-      record.suspendedUntil = max(record.suspendedUntil ?? .zero, time + pause)
+      let end = time + .seconds(1 << min(excess, 5))
+      if end > record.suspendedUntil ?? .zero {
+        record.suspendedUntil = end
+        record.reason = "it was lost \(record.losses.count) times within a minute"
+      }
     }
     if let plan {
       record.holdings = member.units.map {
@@ -154,17 +168,34 @@ struct MemberHistory {
   }
 
   /// A worker sent what no worker sends: it has to wait a while.
-  mutating func suspend(_ name: String, until time: Duration, isBarred: Bool) {
+  mutating func suspend(_ name: String, until time: Duration, isBarred: Bool, reason: String) {
     records[name, default: Record()].suspendedUntil = time
     records[name]?.isBarred = isBarred
+    records[name]?.reason = reason
   }
 
-  /// How long a worker of that name has to wait before it may join; nil when it need not.
-  func pause(of name: String, at time: Duration, isUrgent: Bool) -> Duration? {
+  /// Why a worker of that name has to wait before it may join; nil when it need not.
+  func pause(of name: String, at time: Duration, isUrgent: Bool) -> Pause? {
     guard let record = records[name], let until = record.suspendedUntil, until > time,
       record.isBarred || !isUrgent
     else { return nil }
-    return until - time
+    return Pause(time: until - time, reason: record.reason)
+  }
+
+  /// Whether a refusal is worth a line: who waits asks every other second.
+  mutating func mentions(_ reason: Refusal.Reason, of name: String, at time: Duration) -> Bool {
+    if let last = records[name]?.mention, last.reason == reason,
+      time - last.at < Self.mentionInterval
+    {
+      return false
+    }
+    makeRoom()
+    records[name, default: Record()].mention = (reason, time)
+    return true
+  }
+
+  private mutating func makeRoom() {
+    if records.count >= Self.limit { records.removeAll() }
   }
 
   /// What a worker of that name held when it was lost, once.

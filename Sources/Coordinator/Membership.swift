@@ -170,10 +170,9 @@ package struct Membership {
     _ hello: Hello, _ incarnation: Incarnation, at time: Duration
   ) -> [Action] {
     if let refusal = refusal(of: hello, at: time) {
-      return [
-        .send(.refusal(refusal), to: incarnation),
-        .note("Refused \(hello.name): \(refusal.text)"),
-      ]
+      let answer = Action.send(.refusal(refusal), to: incarnation)
+      let isMentioned = history.mentions(refusal.reason, of: hello.name, at: time)
+      return isMentioned ? [answer, .note("Refused \(hello.name): \(refusal.text)")] : [answer]
     }
     let member = Member(
       id: WorkerID(joinedCount), incarnation: incarnation, hello: hello, lastHeard: time)
@@ -215,7 +214,9 @@ package struct Membership {
     case .serving:
       // Who only comes and goes is welcome when nobody else holds what is needed.
       return history.pause(of: hello.name, at: time, isUrgent: !isWhole).map { pause in
-        Refusal(.full, "the cluster has lost this worker before, it may join in \(pause)")
+        let seconds = Int((pause.time / .seconds(1)).rounded(.up))
+        return Refusal(
+          .full, "this worker may join again in \(seconds) s, because \(pause.reason)")
       }
     }
   }

@@ -47,12 +47,13 @@ public final class WorkerDaemon: Sendable {
     let bandwidth = options.measuresBandwidth ? MemoryBandwidth.measure() : 0
     let context = try TransportContext()
     let held = HeldExperts()
+    let refusals = RefusalMemory()
     var attempt = 0
     while !isEnding {
       let security = try options.security.socketSecurity(attempt: attempt)
       attempt += 1
       let session = try WorkerSession(
-        context, options, security, held: held, memoryBandwidth: bandwidth
+        context, options, security, held: held, refusals: refusals, memoryBandwidth: bandwidth
       ) { [self] in
         wish.load(ordering: .relaxed)
       }
@@ -68,6 +69,20 @@ public final class WorkerDaemon: Sendable {
     while MonotonicTime.now < end, !isEnding {
       Thread.sleep(forTimeInterval: 0.02)
     }
+  }
+}
+
+/// What a worker was refused for, so that it does not say the same every other second.
+final class RefusalMemory {
+  private static let interval: Duration = .seconds(30)
+  private var last: (reason: Refusal.Reason, at: Duration)?
+
+  /// Whether it was not said a moment ago.
+  func isNews(_ reason: Refusal.Reason) -> Bool {
+    let now = MonotonicTime.now
+    if let last, last.reason == reason, now - last.at < Self.interval { return false }
+    last = (reason, now)
+    return true
   }
 }
 

@@ -17,6 +17,7 @@ final class WorkerSession {
   private let options: WorkerOptions
   private let security: SocketSecurity
   private let held: HeldExperts
+  private let refusals: RefusalMemory
   private let context: TransportContext
   private let wish: @Sendable () -> WorkerDaemon.Wish
   private let incarnation = Incarnation.random()
@@ -41,11 +42,13 @@ final class WorkerSession {
 
   init(
     _ context: TransportContext, _ options: WorkerOptions, _ security: SocketSecurity,
-    held: HeldExperts, memoryBandwidth: Int, wish: @escaping @Sendable () -> WorkerDaemon.Wish
+    held: HeldExperts, refusals: RefusalMemory, memoryBandwidth: Int,
+    wish: @escaping @Sendable () -> WorkerDaemon.Wish
   ) throws {
     self.options = options
     self.security = security
     self.held = held
+    self.refusals = refusals
     self.context = context
     self.wish = wish
     hello = Hello(
@@ -193,7 +196,9 @@ final class WorkerSession {
       options.logger.notice("Joining anew: \(refusal.text)")
       return .rejoin(after: .zero)
     }
-    options.logger.notice("Not taken now: \(refusal.text)")
+    if refusals.isNews(refusal.reason) {
+      options.logger.notice("Not taken now, asking again: \(refusal.text)")
+    }
     return .rejoin(after: options.retryPause)
   }
 

@@ -346,11 +346,12 @@ import Testing
     _ = membership.lose(WorkerID(2), reason: "garbage", suspendedFor: .seconds(5), at: .seconds(1))
     let ready = Ready(residentBytes: 1, loadedGroups: membership.plan?.units.count ?? 0)
     _ = membership.handle(.ready(ready), from: second, at: .seconds(1))
-    let early = sent(membership.handle(hello("a"), from: third, at: .seconds(2)))
-    guard case .refusal? = early.first?.0 else {
-      Issue.record("not refused")
-      return
-    }
+    let actions = membership.handle(hello("a"), from: third, at: .seconds(2))
+    let text = "this worker may join again in 4 s, because garbage"
+    #expect(sent(actions).map(\.0) == [.refusal(Refusal(.full, text))])
+    #expect(actions.count == 2, "the log is told")
+    let again = membership.handle(hello("a"), from: third, at: .seconds(3))
+    #expect(again.count == 1, "and not for each time that it asks")
     let late = sent(membership.handle(hello("a"), from: third, at: .seconds(7)))
     guard case .welcome? = late.first?.0 else {
       Issue.record("not welcomed")

@@ -48,11 +48,10 @@ final class StormSlot: @unchecked Sendable {  // `process`, `name` and `random` 
       ["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     process.standardInput = input
     process.standardOutput = output
-    let log = cluster.folder.appending(path: "worker-\(index).log")
-    if !FileManager.default.fileExists(atPath: log.path) {
-      _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+    if !FileManager.default.fileExists(atPath: logFile.path) {
+      _ = FileManager.default.createFile(atPath: logFile.path, contents: nil)
     }
-    let handle = try FileHandle(forWritingTo: log)
+    let handle = try FileHandle(forWritingTo: logFile)
     try handle.seekToEnd()
     process.standardError = handle
     try process.run()
@@ -118,18 +117,34 @@ final class StormSlot: @unchecked Sendable {  // `process`, `name` and `random` 
     } else if kind.isGarbage, Int.random(in: 0..<10, using: &random) > 0 {
       try replace()  // rather than wait until it may come back
     }
-    return (at, try recover())
+    return (at, try recover(from: kind))
   }
 
-  private func recover() throws -> Bool {
-    for _ in 0..<6_000 {
+  private func recover(from kind: FaultKind) throws -> Bool {
+    for turn in 1...6_000 {
       if cluster.isReady(name) { return true }
-      if !process.isRunning { try replace() }
+      if !process.isRunning || turn.isMultiple(of: 400) && isBarred { try replace() }
       usleep(5_000)
     }
+    report("  not whole 30 s after \"\(kind.rawValue)\": \(name), which said")
+    for line in lastLines { report("    \(line)") }
     try replace()
     return false
   }
+
+  /// Whether the worker has to wait for minutes: its garbage was one of two answers that were compared.
+  private var isBarred: Bool {
+    let wait = lastLines.last?.firstMatch(of: /may join again in (\d+) s/).flatMap { Int($0.1) }
+    return wait ?? 0 > 60
+  }
+
+  /// The end of what this slot's workers have said.
+  private var lastLines: [Substring] {
+    let text = try? String(contentsOf: logFile, encoding: .utf8)
+    return (text ?? "").split(separator: "\n").suffix(12)
+  }
+
+  private var logFile: URL { cluster.folder.appending(path: "worker-\(index).log") }
 
   /// Tells the process to break itself, and waits until it has.
   private func order(_ order: String, _ kind: FaultKind) throws -> UInt64? {
