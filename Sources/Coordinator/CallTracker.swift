@@ -137,6 +137,11 @@ package struct CallTracker {
     sendings.contains { $0.isOpen && $0.worker == worker && !$0.groups.isDisjoint(with: missing) }
   }
 
+  /// Whether the call is on its way and was sent to that worker, answered or not.
+  package func wasSent(to worker: Int) -> Bool {
+    isLive && sendings.contains { $0.worker == worker }
+  }
+
   /// When the next reply that may still come becomes late, after `time`.
   package func nextLateness(after time: Duration) -> Duration? {
     var next: Duration?

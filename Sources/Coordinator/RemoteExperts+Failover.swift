@@ -11,6 +11,9 @@ extension RemoteExperts {
   /// Connections that are kept of workers that have no links yet, or had some.
   package static let mostAttachments = 4_096
 
+  /// Links, lost ones among them; a slot for calls keeps room for each.
+  package var linkCount: Int { links.count }
+
   /// Connections that are kept.
   package var attachmentCount: Int { attached.count }
 
@@ -186,10 +189,12 @@ extension RemoteExperts {
     isDisturbed = true
   }
 
-  /// Gives a link the index of a lost one when no call needs that any more, else one of its own.
+  /// Gives a link the index of a lost one that no call on its way was sent to, else one of its own.
   private func add(_ link: WorkerLink) {
-    let isQuiet = !slots.contains { $0.tracker.isLive }
-    if isQuiet, let free = routes.states.firstIndex(of: .lost) {
+    let free = routes.states.indices.first { index in
+      routes.states[index] == .lost && !slots.contains { $0.tracker.wasSent(to: index) }
+    }
+    if let free {
       links[free] = link
       times[free] = ReplyTimes()
       suspectUntil[free] = nil

@@ -150,6 +150,27 @@ import Worker
     #expect(try answer(remote, layer, rows: 5, seed: 3) == expected)
   }
 
+  /// A link that is lost during a call cannot be used for another worker before the call has ended.
+  @Test func `links do not pile up when a worker comes back again and again`() throws {
+    let expected = try localAnswer(model)
+    let coordinator = try makeCoordinator(model.served, workers: 1)
+    defer { coordinator.shutdown() }
+    let end = try #require(TCPEndpoint(String(coordinator.endpoint.dropFirst("tcp://".count))))
+    let control = try LinkEmulator([
+      LinkRoute(listen: TCPEndpoint(host: "127.0.0.5", port: 0), target: end)
+    ])
+    let data = try LinkEmulator([try #require(dataRoute(of: coordinator, host: "127.0.0.5"))])
+    let worker = ThreadWorker(join: "tcp://\(control.endpoints[0])", model: model.archive)
+    defer { worker.stop() }
+    try coordinator.gather()
+    let remote = try #require(coordinator.experts)
+    for _ in 0..<20 {
+      try data.apply("cut")
+      #expect(try answer(remote, model.geometry.layers[0], rows: 5, seed: 3) == expected)
+    }
+    #expect(remote.linkCount <= 3, "\(remote.linkCount)")
+  }
+
   /// A data connection that fails in its handshake is not made again by the library: such a worker said
   /// that it lived, and never answered.
   @Test func `a worker without a data connection says so and joins anew`() throws {
