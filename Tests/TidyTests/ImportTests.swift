@@ -59,6 +59,7 @@ import Testing
     "HummingbirdTLS": ["Serving"],
     "NIOCore": ["Serving", "conclave"],
     "NIOHTTP1": ["conclave"],
+    "NIOPosix": ["conclave"],
     "NIOHTTPTypes": ["Serving"],
     "NIOSSL": ["Serving", "conclave"],
     "Yams": ["CommandSettings", "conclave"],
