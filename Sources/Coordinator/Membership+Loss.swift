@@ -128,7 +128,6 @@ struct MemberHistory {
     var suspendedUntil: Duration?
     var reason = ""  // of that
     var isBarred = false  // even when it is needed
-    var mention: (reason: Refusal.Reason, at: Duration)?
   }
 
   /// Why a worker may not join now, and for how long.
@@ -144,10 +143,11 @@ struct MemberHistory {
   private static let mentionInterval: Duration = .seconds(30)
 
   private var records: [String: Record] = [:]
+  private var mentioned: [String: (reason: Refusal.Reason, at: Duration)] = [:]
 
   /// A worker was lost.
   mutating func lose(_ member: Membership.Member, _ plan: PlacementPlan?, at time: Duration) {
-    makeRoom()
+    if records.count >= Self.limit { records.removeAll() }
     var record = records[member.hello.name] ?? Record()
     record.losses.removeAll { time - $0 > .seconds(60) }
     record.losses.append(time)
@@ -184,18 +184,12 @@ struct MemberHistory {
 
   /// Whether a refusal is worth a line: who waits asks every other second.
   mutating func mentions(_ reason: Refusal.Reason, of name: String, at time: Duration) -> Bool {
-    if let last = records[name]?.mention, last.reason == reason,
-      time - last.at < Self.mentionInterval
-    {
+    if let last = mentioned[name], last.reason == reason, time - last.at < Self.mentionInterval {
       return false
     }
-    makeRoom()
-    records[name, default: Record()].mention = (reason, time)
+    if mentioned.count >= Self.limit { mentioned.removeAll() }
+    mentioned[name] = (reason, time)
     return true
-  }
-
-  private mutating func makeRoom() {
-    if records.count >= Self.limit { records.removeAll() }
   }
 
   /// What a worker of that name held when it was lost, once.
