@@ -18,6 +18,7 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   private let count: Int
   private let helpers: UnsafeMutablePointer<TeamMember>  // (count)
   private let callerWakeup: UnsafeMutablePointer<sem_t>
+  private let lastHasLeft: (@Sendable () -> Void)?
 
   private var job: TeamJob?
   private var context: UnsafeMutableRawPointer?
@@ -27,8 +28,9 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   private static let insideMask: UInt64 = open - 1
   private static let number: UInt64 = 1 << 32
 
-  init(helpers count: Int) {
+  init(helpers count: Int, lastHasLeft: (@Sendable () -> Void)?) {
     self.count = count
+    self.lastHasLeft = lastHasLeft
     unsafe helpers = .allocate(capacity: max(count, 1))
     for index in 0..<count { unsafe (helpers + index).initialize(to: TeamMember()) }
     unsafe callerWakeup = .allocate(capacity: 1)
@@ -89,20 +91,22 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
       if isAlone(within: SpinLimit.iterations / 2) { break }
       let here = ck_processor()
       for index in 0..<count { unsafe helpers[index].callIfStopped(to: here) }
-      if sleep(atMost: 500_000) { break }
+      sleep(atMost: 500_000)
     }
     for index in 0..<count { unsafe helpers[index].dismiss() }
   }
 
-  /// Whether the last helper left within some nanoseconds.
-  private func sleep(atMost nanoseconds: Int64) -> Bool {
+  /// Sleeps for some nanoseconds, or until a helper that left as the last wakes the caller.
+  ///
+  /// Being woken proves nothing: a helper that was the last to leave the job before, and lost its
+  /// processor before it looked at the flag, finds it raised for this job, with others inside.
+  private func sleep(atMost nanoseconds: Int64) {
     callerSleeps.store(true, ordering: .sequentiallyConsistent)
     let isAlone = control.load(ordering: .sequentiallyConsistent) & Self.insideMask == 0
-    if !isAlone, unsafe ck_wait_at_most(callerWakeup, nanoseconds) { return true }
-    if callerSleeps.exchange(false, ordering: .sequentiallyConsistent) { return isAlone }
-    // The last helper has seen the flag; its post must be consumed.
+    if !isAlone, unsafe ck_wait_at_most(callerWakeup, nanoseconds) { return }
+    if callerSleeps.exchange(false, ordering: .sequentiallyConsistent) { return }
+    // A helper has seen the flag; its post must be consumed.
     while unsafe sem_wait(callerWakeup) != 0 {}
-    return true
   }
 
   // MARK: helpers
@@ -155,9 +159,9 @@ final class TeamState: @unchecked Sendable {  // guarded by `control`, as above
   private func leave(_ helper: UnsafeMutablePointer<TeamMember>) {
     unsafe helper.pointee.leave()
     let left = control.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
-    guard left & (Self.insideMask | Self.open) == 0,
-      callerSleeps.load(ordering: .sequentiallyConsistent)
-    else { return }
+    guard left & (Self.insideMask | Self.open) == 0 else { return }
+    lastHasLeft?()
+    guard callerSleeps.load(ordering: .sequentiallyConsistent) else { return }
     if callerSleeps.exchange(false, ordering: .sequentiallyConsistent) {
       unsafe sem_post(callerWakeup)
     }

@@ -18,9 +18,17 @@ public final class ThreadTeam: Sendable {
   private let threads: [pthread_t]
 
   /// Starts `threads` − 1 helpers; they end with the team.
-  public init(threads: Int = ThreadTeam.recommendedThreadCount) {
+  public convenience init(threads: Int = ThreadTeam.recommendedThreadCount) {
+    self.init(threads: threads, lastHasLeft: nil)
+  }
+
+  /// As above, for tests that let a helper lose its processor at the worst moment.
+  ///
+  /// - lastHasLeft: called by a helper that left a closed job as the last, before it looks whether
+  ///   the caller sleeps.
+  package init(threads: Int, lastHasLeft: (@Sendable () -> Void)?) {
     precondition(threads >= 1, "a team has at least one thread")
-    let shared = TeamState(helpers: threads - 1)
+    let shared = TeamState(helpers: threads - 1, lastHasLeft: lastHasLeft)
     self.shared = shared
     self.threads = (0..<threads - 1).compactMap { TeamState.startHelper($0, of: shared) }
     threadCount = self.threads.count + 1

@@ -67,6 +67,32 @@ import Testing
     #expect(sum.bits.allSatisfy { $0 == Float(400).bitPattern })
   }
 
+  /// A helper that was the last to leave a job is held up until the caller sleeps in a later one.
+  @Test func aLateWakeupEndsNoOtherJob() async {
+    let team = ThreadTeam(threads: 8) {
+      if Int.random(in: 0..<20) == 0 { usleep(.random(in: 20...400)) }
+    }
+    let rounds = 1000
+    let taken = Mutex([Int](repeating: 0, count: rounds))
+    let finished = Atomic<Int>(0)
+    let caller = Thread {
+      for round in 0..<rounds {
+        team.forEach(16) { index in
+          if index % 5 == 4 { usleep(300) }
+          taken.withLock { $0[round] += 1 }
+        }
+        taken.withLock { if $0[round] != 16 { $0[round] = -1000 } }
+        finished.store(round + 1, ordering: .releasing)
+      }
+    }
+    caller.start()
+    for _ in 0..<1200 where finished.load(ordering: .acquiring) < rounds {
+      try? await Task.sleep(for: .milliseconds(100))
+    }
+    #expect(finished.load(ordering: .acquiring) == rounds, "the team stands still")
+    #expect(taken.withLock { $0.allSatisfy { $0 == 16 } }, "a job ended with chunks open")
+  }
+
   @Test func eachThreadHasABufferOfItsOwn() {
     let team = ThreadTeam(threads: 4)
     let sums = Mutex<[Int]>([])
