@@ -81,11 +81,8 @@ extension ClusterTests {
       #expect(ended.output == (try Self.answer.get()))
     }
 
-    /// A port that was free a moment ago.
-    private func freePort() -> Int { Int.random(in: 20_000..<30_000) }
-
     @Test func `workers join from elsewhere, with the file and without it`() throws {
-      let address = "tcp://127.0.0.1:\(freePort())"
+      let address = "tcp://127.0.0.1:\(try FreePort.take())"
       let call = ["logits", Fixtures.demoModel, "--tokens", "5,6,7,8", "--json"]
       let expected = try ConclaveCommand.output(call)
       let coordinator = try ConclaveCommand.start(call + ["--listen", address, "--expect", "2"])
@@ -104,7 +101,7 @@ extension ClusterTests {
     }
 
     @Test func `a worker with another model is refused with a line on both sides`() throws {
-      let address = "tcp://127.0.0.1:\(freePort())"
+      let address = "tcp://127.0.0.1:\(try FreePort.take())"
       let coordinator = try ConclaveCommand.start([
         "logits", Fixtures.demoModel, "--tokens", "5", "--listen", address, "--expect", "1",
         "--join-timeout", "5",
@@ -120,7 +117,7 @@ extension ClusterTests {
     }
 
     @Test func `workers without room are refused with a line on both sides`() throws {
-      let address = "tcp://127.0.0.1:\(freePort())"
+      let address = "tcp://127.0.0.1:\(try FreePort.take())"
       let coordinator = try ConclaveCommand.start([
         "logits", Fixtures.demoModel, "--tokens", "5", "--listen", address, "--expect", "1",
       ])
@@ -133,9 +130,10 @@ extension ClusterTests {
     }
 
     @Test func `a coordinator whose workers do not come says so`() throws {
+      let address = "tcp://127.0.0.1:\(try FreePort.take())"
       let ended = try ConclaveCommand.run([
-        "logits", Fixtures.demoModel, "--tokens", "5", "--listen", "tcp://127.0.0.1:\(freePort())",
-        "--expect", "1", "--join-timeout", "1",
+        "logits", Fixtures.demoModel, "--tokens", "5", "--listen", address, "--expect", "1",
+        "--join-timeout", "1",
       ])
       #expect(ended.status == 1)
       #expect(ended.errorLines.last?.contains("0 of 1 workers joined") == true, "\(ended.errors)")

@@ -23,7 +23,7 @@ extension ClusterTests {
       let expected = try story(own)
       own.process.signal(SIGTERM)
       #expect(own.process.wait(limit: .seconds(30)).status == 0)
-      let address = "tcp://127.0.0.1:\(try RunningServer.freePort())"
+      let address = "tcp://127.0.0.1:\(try FreePort.take())"
       // Two groups of 314 kB more than half of the experts. Workers that end with their input say
       // that they are equally fast; what they would measure is up to other processes.
       let workers = try ["one", "two"].map {

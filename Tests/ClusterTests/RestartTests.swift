@@ -15,7 +15,7 @@ extension ClusterTests {
 
     @Test(arguments: [SIGTERM: 0, SIGKILL: 137, SIGABRT: 134])
     func `workers keep their experts`(signal: Int32, status: Int32) throws {
-      let port = try RunningServer.freePort()
+      let port = try FreePort.take()
       let workers = try ["one", "two"].map { name in
         try ConclaveCommand.start([
           "worker", "--join", "tcp://127.0.0.1:\(port)", "--name", name, "--threads", "1",

@@ -24,14 +24,6 @@ struct RunningServer {
     port = try #require(Int(match.2))
   }
 
-  /// A port that is free now.
-  static func freePort() throws -> Int {
-    let script =
-      "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); print(s.getsockname()[1])"
-    let ended = try ChildProcess("/usr/bin/env", ["python3", "-c", script]).wait()
-    return try #require(Int(ended.text.trimmingCharacters(in: .whitespacesAndNewlines)))
-  }
-
   /// Sends a request with curl; returns the status and everything that came, headers included.
   func request(
     _ path: String, key: String? = nil, body: String? = nil, options: [String] = []

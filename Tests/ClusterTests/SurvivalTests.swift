@@ -35,7 +35,7 @@ extension ClusterTests {
 
     @Test(arguments: ["coordinator", "workers"])
     func `a worker in a restart loop is not noticed`(sharedExperts: String) throws {
-      let port = try RunningServer.freePort()
+      let port = try FreePort.take()
       let steady = try join(port, "steady")
       var flapping = try join(port, "flapping")
       let server = try serve(
@@ -76,7 +76,7 @@ extension ClusterTests {
     }
 
     @Test func `without workers there is 503 with what is missing, until one comes`() throws {
-      let port = try RunningServer.freePort()
+      let port = try FreePort.take()
       let workers = [try join(port, "one"), try join(port, "two")]
       let server = try serve(port, workers: 2, ["--recovery-timeout", "0.5"])
       #expect(try server.ask(Self.question).contains("607"))
@@ -95,7 +95,7 @@ extension ClusterTests {
     }
 
     @Test func `workers leave by drain and by SIGTERM, with status 0`() throws {
-      let port = try RunningServer.freePort()
+      let port = try FreePort.take()
       let workers = try ["one", "two", "three"].map { try join(port, $0) }
       let server = try serve(port, workers: 3)
       defer { end(server, workers) }
