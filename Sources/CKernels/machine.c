@@ -2,6 +2,9 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <sys/mman.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #ifdef __linux__
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -38,6 +41,12 @@ void ck_spread_over_nodes(void *address, size_t byte_count) {
   if (count > 1) (void)syscall(SYS_mbind, address, byte_count, INTERLEAVE, nodes, NODES, 0);
 #else
   (void)address, (void)byte_count;
+#endif
+}
+
+void ck_return_freed_memory(void) {
+#ifdef __GLIBC__
+  (void)malloc_trim(0);
 #endif
 }
 

@@ -353,6 +353,9 @@ void ck_advise_huge_pages(void *address, size_t byte_count);
 // than one: every thread reads all weights, so no node is right for all of them.
 void ck_spread_over_nodes(void *address, size_t byte_count);
 
+// Gives whole pages that were freed back to the system (malloc_trim).
+void ck_return_freed_memory(void);
+
 // The calling thread's number in the system.
 int ck_thread(void);
 

@@ -116,6 +116,7 @@ struct Serve: AsyncParsableCommand {
     if options.tls == nil, !address.isLoopback {
       logger.warning("Keys and texts cross the network readable; --tls-certificate encrypts them")
     }
+    FreedMemory.goesBack()
     ServiceNotice.status("Loading the model")
     let session = try ModelSession(
       model, modelArguments, clusterArguments, computeArguments, observesExperts: true)

@@ -92,6 +92,7 @@ struct WorkerCommand: ParsableCommand {
     interrupts.onSignal { [endsWithInput] in
       if endsWithInput { daemon.stop() } else { daemon.drain() }
     }
+    FreedMemory.goesBack()
     try daemon.run()
   }
 

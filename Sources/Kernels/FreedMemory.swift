@@ -1,0 +1,7 @@
+internal import CKernels
+
+/// Gives whole pages that were freed back to the system, from the arenas of all threads.
+///
+/// Takes milliseconds at most; allocations in an arena wait meanwhile. Does nothing with an allocator
+/// other than glibc's.
+public func returnFreedMemory() { ck_return_freed_memory() }
