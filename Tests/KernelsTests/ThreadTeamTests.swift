@@ -70,9 +70,9 @@ import Testing
   /// A helper that was the last to leave a job is held up until the caller sleeps in a later one.
   @Test func aLateWakeupEndsNoOtherJob() async {
     let team = ThreadTeam(threads: 8) {
-      if Int.random(in: 0..<20) == 0 { usleep(.random(in: 20...400)) }
+      if Int.random(in: 0..<4) == 0 { usleep(.random(in: 20...400)) }
     }
-    let rounds = 1000
+    let rounds = 300
     let taken = Mutex([Int](repeating: 0, count: rounds))
     let finished = Atomic<Int>(0)
     let caller = Thread {
