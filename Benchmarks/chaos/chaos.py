@@ -9,7 +9,7 @@ stood still.
 Requests are greedy or have a seed, so that a text is a function of its request. The expected texts come
 from a run without faults and without workers. Exit status 1 when an answer was wrong or an accepted
 request was lost. A soak takes two hours, with a fault every 5-30 s and requests of many kinds; it also
-says by how much the resident memory of the server and of two workers that are never killed grew, in
+says by how much the memory of the server and of two workers that are never killed grew, in
 MiB an hour, and fails above one (`--seconds` makes it shorter). Workers that end are started again,
 as by a service manager.
 """
@@ -389,12 +389,6 @@ def expected_texts(options, requests):
         texts[prompt, tokens, temperature] = json.loads(output.stdout)["text"]
     return texts
 
-def resident(pid):
-    for line in open(f"/proc/{pid}/status"):
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) // 1024
-    return 0
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--conclave", default=".build/release/conclave")
@@ -452,7 +446,6 @@ def run(options, cluster, expected):
     loader.start()
     time.sleep(5)
     calm = time.monotonic()
-    memory = resident(cluster.server.pid)
     end = time.monotonic() + options.seconds
     watch = Watch(cluster, warm_up=options.seconds / 8, every=10 if options.soak else 2)
     watch.start()
@@ -484,7 +477,7 @@ def run(options, cluster, expected):
     loader.join()
     for stream in streams:
         stream.join(180)
-    failed = report(options, cluster, expected, streams, windows, calm, memory, slow_repairs)
+    failed = report(options, cluster, expected, streams, windows, calm, slow_repairs)
     grew = watch.report()
     sys.exit(1 if failed or grew and options.soak else 0)
 
@@ -494,7 +487,7 @@ def find_wrong(streams, expected):
         expected[s.request].startswith(s.text) if s.problem or s.leaves_after or s.is_alive()
         else not s.accepted or s.text == expected[s.request])]
 
-def report(options, cluster, expected, streams, windows, calm, memory, slow_repairs):
+def report(options, cluster, expected, streams, windows, calm, slow_repairs):
     gaps = collections.defaultdict(list)
     quiet = []
     for stream in streams:
@@ -526,8 +519,6 @@ def report(options, cluster, expected, streams, windows, calm, memory, slow_repa
     print(f"requests {len(streams)}, refused {len(refused)}, accepted and lost {len(lost)}, "
           f"wrong {len(wrong)}; faults {len(windows)}, "
           f"not redundant again after 30 s {slow_repairs}")
-    print(f"server's resident memory {memory} MiB before, {resident(cluster.server.pid)} MiB after"
-          if cluster.server.poll() is None else "the server has ended")
     if cluster.restarts:
         print("server ready again after its end, seconds: " +
               ", ".join(f"{s:.2f}" for s, _ in cluster.restarts) + "; since the fault: " +

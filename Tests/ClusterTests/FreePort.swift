@@ -11,13 +11,10 @@ enum FreePort {
   private static let next = Atomic<Int>(Int.random(in: range))
 
   static func take() throws -> Int {
-    for _ in range {
-      let count = next.wrappingAdd(1, ordering: .relaxed).oldValue
-      let port = range.lowerBound + count % range.count
-      if isFree(port) { return port }
+    let ports = range.lazy.map { _ in
+      range.lowerBound + next.wrappingAdd(1, ordering: .relaxed).oldValue % range.count
     }
-    Issue.record("no port from \(range) is free")
-    throw CancellationError()
+    return try #require(ports.first(where: isFree), "no port from \(range) is free")
   }
 
   private static func isFree(_ port: Int) -> Bool {
