@@ -418,6 +418,7 @@ def main():
     expected = expected_texts(options, requests)
     folder = tempfile.mkdtemp(prefix="conclave-chaos-")
     cluster = Cluster(options, folder)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # `finally` ends the cluster
     try:
         run(options, cluster, expected)
     finally:

@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import random
+import re
 import subprocess
 import sys
 import time
@@ -12,14 +14,15 @@ class Failed(Exception):
     """A program did not give a number; the table then has a gap and the log says why."""
 
 
-def output(command, timeout):
+def output(command, timeout, errors=subprocess.PIPE):
     try:
         done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=timeout)
+                              stderr=errors, text=True, errors="replace", timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{command[0]} took more than {timeout} s") from error
     if done.returncode != 0:
-        raise Failed(f"{command[0]}: status {done.returncode}: {done.stderr.strip()[-300:]}")
+        said = (done.stderr or done.stdout).strip()[-300:]
+        raise Failed(f"{command[0]}: status {done.returncode}: {said}")
     return done.stdout
 
 
@@ -128,10 +131,32 @@ class IkLlama(Llama):
         name = "ik_llama.cpp -rtr 1" if repack else "ik_llama.cpp"
         super().__init__(name, folder, options,
                          ["-mla", 3, "-fa", 1, "-fmoe", 1, *(["-rtr", 1] if repack else [])])
+        self.repack = repack
+        self.states = pathlib.Path(options.cache) / "states"
 
     def depth(self, model, depth, tokens):
-        rows = self.bench(model, "-p", 0, "-n", 0, "-gp", f"{depth},{tokens}")
-        return {f"depth-{depth}": self.speed(rows, "n_gen")}
+        """Decode after a context that is computed once and kept: of 32,768 tokens it takes half an hour."""
+        state = self.states / f"{pathlib.Path(model).stem}-{depth}.state"
+        if not state.exists():
+            part = state.with_suffix(".part")
+            part.unlink(missing_ok=True)
+            self.cli(model, depth, 1, None, "--prompt-cache", part, "-b", 2048, "-ub", 2048)
+            part.rename(state)
+        text = self.cli(model, depth, tokens, self.timeout, "--prompt-cache", state, "--prompt-cache-ro")
+        speed = re.search(r" eval time = .*/ +(\d+) tokens .* ([\d.]+) tokens per second", text.split("prompt eval")[-1])
+        if "prompt eval time" not in text or not speed or int(speed[1]) != tokens:
+            raise Failed(f"llama-cli did not say how fast it decoded: {text[-300:]}")
+        return {f"depth-{depth}": float(speed[2])}
+
+    def cli(self, model, depth, tokens, timeout, *options):
+        """What llama-cli prints; its prompt is the beginning and one digit for each further token."""
+        self.states.mkdir(parents=True, exist_ok=True)
+        prompt = self.states / f"{depth}.txt"
+        generator = random.Random(1)
+        prompt.write_text("".join(generator.choice("0123456789") for _ in range(depth - 1)))
+        return output([self.folder / "llama-cli", "-m", model, "-f", prompt, "-n", tokens, "-t", self.threads,
+                       "-c", depth + 256, "--temp", 0, "--ignore-eos", *self.extra[:2], "-fa", "on",
+                       *(["-rtr"] if self.repack else []), *options], timeout, subprocess.STDOUT)
 
 
 class BusyCore:

@@ -5,8 +5,8 @@ internal import Placement
 
 /// What the coordinator needs besides weights and cache.
 enum MemoryBudget {
-  /// The program itself, its buffers for files and its threads.
-  private static let processByteCount = 160 << 20
+  /// The program itself, its buffers for files and its threads, as measured while V2-Lite read a prompt.
+  private static let processByteCount = 224 << 20
 
   /// Bytes for the process and for the intermediate results of the largest step.
   static func overhead(_ model: PlannedModel, _ request: PlanRequest) -> Int {

@@ -101,7 +101,9 @@ public struct ChatServer: Sendable {
       router: router(),
       server: .http1(
         configuration: .init(
-          additionalChannelHandlers: [ConnectionGuard(limits, census), ClientWatch()],
+          additionalChannelHandlers: [
+            ConnectionGuard(limits, census, expectsTLS: options.tls != nil), ClientWatch(),
+          ],
           idleTimeout: TimeAmount(limits.idleTimeout),
           httpDecoderConfiguration: .init(
             maxHeaderFieldSize: 32 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))

@@ -95,6 +95,9 @@ extension ClusterTests {
       let server = try RunningServer([Fixtures.demoModel, "--keys", path("keys")] + tls)
       #expect(server.scheme == "https")
       #expect(try server.request("/health").status == 0, "an unknown certificate is not trusted")
+      let plain = try server.request("/health", scheme: "http")
+      #expect(plain.status == 400)
+      #expect(plain.text.contains("this port speaks HTTPS only"))
       let trusted = ["--cacert", path("chain.pem")]
       #expect(try server.request("/v1/models", key: key, options: trusted).status == 200)
       let keyFile = try write(key + "\n", "alice.key")

@@ -26,13 +26,14 @@ struct RunningServer {
 
   /// Sends a request with curl; returns the status and everything that came, headers included.
   func request(
-    _ path: String, key: String? = nil, body: String? = nil, options: [String] = []
+    _ path: String, key: String? = nil, body: String? = nil, options: [String] = [],
+    scheme: String? = nil
   ) throws -> (status: Int, text: String) {
     var arguments = ["curl", "-s", "-i", "--max-time", "60"] + options
     if let key { arguments += ["-H", "Authorization: Bearer \(key)"] }
     if let body { arguments += ["-H", "Content-Type: application/json", "-d", body] }
     let ended = try ChildProcess(
-      "/usr/bin/env", arguments + ["\(scheme)://localhost:\(port)\(path)"]
+      "/usr/bin/env", arguments + ["\(scheme ?? self.scheme)://localhost:\(port)\(path)"]
     ).wait()
     let status = ended.text.firstMatch(of: /^HTTP\/1.1 (\d+)/).flatMap { Int($0.1) }
     return (status ?? 0, ended.text)

@@ -13,13 +13,15 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
   private let limits: ConnectionLimits
   private let census: ConnectionCensus
+  private let expectsTLS: Bool
   private var progress = ConnectionProgress()
   private var deadline: Scheduled<Void>?
   private var address: String?
 
-  init(_ limits: ConnectionLimits, _ census: ConnectionCensus) {
+  init(_ limits: ConnectionLimits, _ census: ConnectionCensus, expectsTLS: Bool) {
     self.limits = limits
     self.census = census
+    self.expectsTLS = expectsTLS
   }
 
   func handlerAdded(context: ChannelHandlerContext) {
@@ -27,7 +29,9 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
       carryOut(progress.bytesArrived(), context)
     }
     do {
-      try context.pipeline.syncOperations.addHandler(watch, position: .first)
+      let pipeline = context.pipeline.syncOperations
+      if expectsTLS { try pipeline.addHandler(PlainRequestAnswer(), position: .first) }
+      try pipeline.addHandler(watch, position: .first)
     } catch {
       context.close(promise: nil)
     }
