@@ -59,8 +59,8 @@ class Conclave(Program):
                 "load": result["load"]["bytes"] / 1e9 / result["load"]["seconds"],
                 "loadSeconds": result["load"]["seconds"]}
 
-    def decode(self, model):
-        result = self.bench(model, "--prompt-tokens", 16, "--depth", 0)
+    def decode(self, model, prompt=0):
+        result = self.bench(model, "--prompt-tokens", prompt or 16, "--depth", 0)
         return {"decode": result["depths"][0]["decodeTokensPerSecond"]["median"]}
 
     def batch(self, model, counts, prompt, tokens):
@@ -107,8 +107,8 @@ class Llama(Program):
         rows = self.bench(model, "-p", 512, "-n", 64)
         return {"prefill": self.speed(rows, "n_prompt"), "decode": self.speed(rows, "n_gen")}
 
-    def decode(self, model):
-        return {"decode": self.speed(self.bench(model, "-p", 0, "-n", 64), "n_gen")}
+    def decode(self, model, prompt=0):
+        return {"decode": self.speed(self.bench(model, "-p", prompt, "-n", 64), "n_gen")}
 
     def depth(self, model, depth, tokens):
         rows = self.bench(model, "-p", 0, "-n", tokens, "-d", depth)
