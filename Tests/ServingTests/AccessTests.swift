@@ -42,6 +42,8 @@ func configuredServer(
   let model = ScriptedModel(answer: tokens(answer), tokenizer: demoTokenizer, contextLength: 256)
   var options = ChatServer.Options(modelName: "demo")
   options.port = 0
+  // A test may wait longer than a client would: all of them share this machine's threads.
+  options.connectionLimits.headTimeout = .seconds(300)
   configure(&options)
   return ChatServer(
     engine: try Engine(TextGenerator(model, tokenizer: demoTokenizer)), tokenizer: demoTokenizer,
