@@ -143,8 +143,8 @@ class IkLlama(Llama):
             self.cli(model, depth, 1, None, "--prompt-cache", part, "-b", 2048, "-ub", 2048)
             part.rename(state)
         text = self.cli(model, depth, tokens, self.timeout, "--prompt-cache", state, "--prompt-cache-ro")
-        speed = re.search(r" eval time = .*/ +(\d+) tokens .* ([\d.]+) tokens per second", text.split("prompt eval")[-1])
-        if "prompt eval time" not in text or not speed or int(speed[1]) != tokens:
+        speed = re.search(r"main: +eval time = .*/ +(\d+) tokens .* ([\d.]+) tokens per second", text)
+        if not speed or int(speed[1]) != tokens:
             raise Failed(f"llama-cli did not say how fast it decoded: {text[-300:]}")
         return {f"depth-{depth}": float(speed[2])}
 

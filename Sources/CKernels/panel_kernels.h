@@ -494,9 +494,8 @@ INLINE vf load_column(const uint8_t *panel, enum float_kind kind, size_t column,
 
 // FLOAT_LANES lanes of a panel × `count` rows.
 //
-// A single row of halves is bound by memory and asks for what is near, once for all lanes, to the
-// second level: more lines can be under way to it than to the first (two threads of Emerald Rapids
-// read BF16 from memory at 16 GB/s without, 19.8 to the first level and 22 so). Floats are mostly
+// A single row of halves is bound by memory and asks for what is near, once for all lanes (two
+// threads of Emerald Rapids read BF16 from memory at 16 GB/s without and 22 so). Floats are mostly
 // what was decoded a moment ago.
 INLINE void float_lanes(const uint8_t *panel, enum float_kind kind, size_t columns, size_t lane,
                         const float *const *rows, size_t count, float *state) {
