@@ -26,10 +26,33 @@ package struct Echo {
   }
 }
 
+/// How many probes are on their way, and how many may be.
+private struct InFlight {
+  private let maxCount: Int
+  private let maxByteCount: Int
+  private var count = 0
+
+  init(maxCount: Int, maxByteCount: Int = .max) {
+    self.maxCount = maxCount
+    self.maxByteCount = maxByteCount
+  }
+
+  /// Whether one more that is as large as those before may be sent; the first always may.
+  func admitsProbe(byteCount: Int) -> Bool {
+    count == 0 || count < maxCount && byteCount <= maxByteCount / (count + 1)
+  }
+
+  mutating func sent() { count += 1 }
+  mutating func answered() { count = max(0, count - 1) }
+}
+
 /// The connection that dispatches use.
 final class DataChannel: ProbeChannel {
   private let socket: DataSocket
   private let link: WorkerLink
+  /// A worker drops an echo that its queue of 64 does not take. Of what has left that queue the
+  /// library counts up to 31 as still in it, since it is told of every 32nd only.
+  private var inFlight = InFlight(maxCount: 24)
   private var inbox = Multipart()
   private var outbox = Multipart()
 
@@ -39,6 +62,7 @@ final class DataChannel: ProbeChannel {
   }
 
   func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws -> Bool {
+    guard inFlight.admitsProbe(byteCount: byteCount) else { return false }
     let probe = ProbeHeader(
       number: number, echoByteCount: echoByteCount, enqueuedAt: MonotonicTime.nanoseconds)
     do throws(TransportError) {
@@ -46,6 +70,7 @@ final class DataChannel: ProbeChannel {
       try outbox.append(byteCount: 0)
       try outbox.append(byteCount: byteCount)
       try socket.send(.probe(probe), &outbox, to: link)
+      inFlight.sent()
       return true
     } catch {
       if error.kind == .peerBusy { return false }
@@ -64,6 +89,7 @@ final class DataChannel: ProbeChannel {
     guard sender == link.peer else { return nil }
     switch socket.check(inbox, of: link) {
     case .echo(let echo):
+      inFlight.answered()
       return Echo(
         number: echo.number, receivedAt: echo.receivedAt, repliedAt: echo.repliedAt,
         arrivedAt: arrivedAt)
@@ -78,6 +104,8 @@ final class DataChannel: ProbeChannel {
 final class TCPChannel: ProbeChannel {
   private let socket: TCPSocket
   private let worker: String
+  /// Both ends write without reading: what is on its way has to fit into the kernel's buffers.
+  private var inFlight = InFlight(maxCount: 64, maxByteCount: 64 << 10)
   private var outbox = [UInt8](repeating: 0, count: EchoFrame.Request.byteCount)
   private var inbox = [UInt8](repeating: 0, count: EchoFrame.Reply.byteCount)
   /// Segments that the worker's kernel sent again so far.
@@ -93,11 +121,14 @@ final class TCPChannel: ProbeChannel {
 
   func send(number: UInt64, byteCount: Int, echoByteCount: Int) throws -> Bool {
     let length = EchoFrame.Request.byteCount + byteCount
+    let echoLength = EchoFrame.Reply.byteCount + echoByteCount
+    guard inFlight.admitsProbe(byteCount: max(length, echoLength)) else { return false }
     if outbox.count < length { outbox += [UInt8](repeating: 0, count: length - outbox.count) }
     EchoFrame.Request(
       number: number, payloadByteCount: byteCount, echoByteCount: echoByteCount
     ).write(to: &outbox)
     try explained { () throws(TransportError) in try socket.writeAll(outbox, count: length) }
+    inFlight.sent()
     return true
   }
 
@@ -115,6 +146,7 @@ final class TCPChannel: ProbeChannel {
     try explained { () throws(TransportError) in
       try socket.readAll(into: &inbox, count: reply.payloadByteCount)
     }
+    inFlight.answered()
     return Echo(
       number: reply.number, receivedAt: reply.receivedAt, repliedAt: reply.repliedAt,
       arrivedAt: MonotonicTime.nanoseconds)

@@ -151,22 +151,30 @@ final class Socket {
 
   /// Sends one frame without waiting.
   func send(_ frame: UnsafeMutablePointer<zmq_msg_t>, flags: Int32) throws(TransportError) {
-    while unsafe zmq_msg_send(frame, handle, flags | ZMQ_DONTWAIT) < 0 { try checkSend() }
+    var hasLooked = false
+    while unsafe zmq_msg_send(frame, handle, flags | ZMQ_DONTWAIT) < 0 { try checkSend(&hasLooked) }
   }
 
   /// Sends a small frame by copying it, without waiting.
   func send(_ bytes: UnsafeRawBufferPointer, flags: Int32) throws(TransportError) {
+    var hasLooked = false
     while unsafe zmq_send(handle, bytes.baseAddress, bytes.count, flags | ZMQ_DONTWAIT) < 0 {
-      try checkSend()
+      try checkSend(&hasLooked)
     }
   }
 
-  /// Returns when sending was only interrupted by a signal.
-  private func checkSend() throws(TransportError) {
+  /// Returns when sending may be tried again: a signal interrupted it, or the queue only looked full.
+  ///
+  /// The library takes note of what its own thread has sent at most once in about a millisecond, and
+  /// until then counts it as waiting; asking for the events makes it look.
+  private func checkSend(_ hasLooked: inout Bool) throws(TransportError) {
     switch zmq_errno() {
     case EINTR: return
     case EHOSTUNREACH: throw TransportError(.peerGone, name)
-    case EAGAIN: throw TransportError(.peerBusy, name)
+    case EAGAIN:
+      guard !hasLooked else { throw TransportError(.peerBusy, name) }
+      hasLooked = true
+      _ = value(of: ZMQ_EVENTS, as: Int32.self)
     default: throw TransportError(.send, name)
     }
   }

@@ -135,4 +135,25 @@ import Worker
       #expect(link.hops.roundTrip.max >= link.hops.compute.p50)
     }
   }
+
+  /// As after a stall: all are due at once, and are more than queues and kernel buffers hold.
+  @Test(arguments: [0, 4 << 20])
+  func `probes that are due together all have their echoes`(size: Int) throws {
+    let coordinator = try makeCoordinator(ServedModel.none, workers: 1)
+    let worker = ThreadWorker(join: coordinator.endpoint, model: nil)
+    defer {
+      coordinator.shutdown()
+      worker.stop()
+    }
+    try coordinator.gather()
+    let prober = try #require(coordinator.prober)
+    #expect(try prober.connectPlainly(port: nil).isEmpty)
+    let results = try prober.probe(
+      worker: 0, payloadByteCount: size, count: 75, interval: .zero)
+    #expect(results.map(\.transport) == [.tcp, .zeromq])
+    for result in results {
+      #expect(result.exchanges.count == 75)
+      #expect(result.exchanges.allSatisfy { $0.arrivedAt >= $0.sentAt })
+    }
+  }
 }

@@ -90,6 +90,25 @@ import Transport
     #expect(try !dealer.receive(&message, timeout: .zero))
   }
 
+  /// The library may not have noticed yet that its own thread has sent what was queued before.
+  @Test func `a queue whose messages have arrived takes more`() throws {
+    let dealer = try connect()
+    try send([[0]], from: dealer)
+    var message = Multipart()
+    try #require(try receive(&message) != nil)
+    for round in 0..<500 {
+      for value in UInt8(1)...16 {
+        message.removeAll()
+        try message.append([value].rawSpan)
+        try #require(try dealer.send(&message), "message \(value) of round \(round)")
+      }
+      for value in UInt8(1)...16 {
+        try #require(try receive(&message) != nil)
+        #expect(message.byte(0, of: 0) == value)
+      }
+    }
+  }
+
   @Test func `a peer that is not there is an error, not silence`() throws {
     var message = Multipart()
     try message.append([1].rawSpan)
