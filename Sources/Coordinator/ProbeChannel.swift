@@ -50,8 +50,8 @@ private struct InFlight {
 final class DataChannel: ProbeChannel {
   private let socket: DataSocket
   private let link: WorkerLink
-  /// A worker drops an echo that its queue of 64 does not take. Of what has left that queue the
-  /// library counts up to 31 as still in it, since it is told of every 32nd only.
+  // A worker drops an echo that its queue of 64 does not take. Of what has left that queue the
+  // library counts up to 31 as still in it, since it is told of every 32nd only.
   private var inFlight = InFlight(maxCount: 24)
   private var inbox = Multipart()
   private var outbox = Multipart()
@@ -104,7 +104,7 @@ final class DataChannel: ProbeChannel {
 final class TCPChannel: ProbeChannel {
   private let socket: TCPSocket
   private let worker: String
-  /// Both ends write without reading: what is on its way has to fit into the kernel's buffers.
+  // Both ends write without reading: what is on its way has to fit into the kernel's buffers.
   private var inFlight = InFlight(maxCount: 64, maxByteCount: 64 << 10)
   private var outbox = [UInt8](repeating: 0, count: EchoFrame.Request.byteCount)
   private var inbox = [UInt8](repeating: 0, count: EchoFrame.Reply.byteCount)
