@@ -25,6 +25,41 @@ public indirect enum AnswerShape: Hashable, Sendable {
   case space
 }
 
+extension AnswerShape {
+  /// Bytes that are the same for two shapes only if these allow the same answers.
+  ///
+  /// `==` is no measure of that: it does not see the order of a schema's members, which answers keep.
+  public var spelling: [UInt8] {
+    var bytes: [UInt8] = []
+    spell(into: &bytes)
+    return bytes
+  }
+
+  private func spell(into bytes: inout [UInt8]) {
+    switch self {
+    case .text(let text): Self.spell(0, Array(text.utf8), &bytes)
+    case .mark(let token): Self.spell(1, Array("\(token)".utf8), &bytes)
+    case .anyText(without: nil): Self.spell(2, [], &bytes)
+    case .anyText(without: let text?): Self.spell(3, Array(text.utf8), &bytes)
+    case .jsonObject: Self.spell(4, [], &bytes)
+    case .json(let schema): Self.spell(5, Array(schema.text().utf8), &bytes)
+    case .sequence(let parts): Self.spell(6, parts.flatMap(\.spelling), &bytes)
+    case .choice(let shapes): Self.spell(7, shapes.flatMap(\.spelling), &bytes)
+    case .list(let element, let separator):
+      Self.spell(8, element.spelling + separator.spelling, &bytes)
+    case .optional(let shape): Self.spell(9, shape.spelling, &bytes)
+    case .space: Self.spell(10, [], &bytes)
+    }
+  }
+
+  /// A kind and what belongs to it, with its length, so that no two shapes run into one another.
+  private static func spell(_ kind: UInt8, _ content: [UInt8], _ bytes: inout [UInt8]) {
+    bytes.append(kind)
+    bytes += "\(content.count):".utf8
+    bytes += content
+  }
+}
+
 extension Grammar {
   /// Compiles a shape.
   ///

@@ -36,7 +36,7 @@ extension SchemaCompiler {
       builder.readComma(rule, from: written, to: comma)
       builder.read(JSONValue.string(name).text().utf8, from: comma, to: named)
       try readValue(schema, after: named, inner.between(named, next.written), &builder)
-      if !required.contains(name) {
+      if !required.contains(Array(name.utf8)) {
         builder.jump(from: empty, to: next.empty)
         builder.jump(from: written, to: next.written)
       }
@@ -100,15 +100,15 @@ extension SchemaCompiler {
 
   private func required(
     of members: JSONObject, _ properties: [(name: String, schema: JSONValue)], _ place: Place
-  ) throws(SchemaError) -> Set<String> {
+  ) throws(SchemaError) -> Set<[UInt8]> {
     guard let value = members["required"] else { return [] }
-    var names: Set<String> = []
-    let known = Set(properties.map(\.name))
+    var names: Set<[UInt8]> = []
+    let known = Set(properties.map { Array($0.name.utf8) })
     guard let elements = value.array else {
       throw place.below("required").error("required must be an array of names")
     }
     for element in elements {
-      guard let name = element.string, known.contains(name) else {
+      guard let name = element.string.map({ Array($0.utf8) }), known.contains(name) else {
         throw place.below("required").error("required must only have names of properties")
       }
       names.insert(name)

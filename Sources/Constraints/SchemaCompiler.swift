@@ -13,7 +13,8 @@ struct SchemaCompiler {
   static let lengthLimit = 512
 
   private let root: JSONValue
-  private var references: [String: GrammarBuilder.Rule] = [:]
+  /// By the bytes of their pointers; `String` takes canonically equal ones for the same.
+  private var references: [[UInt8]: GrammarBuilder.Rule] = [:]
   private var pending: [(rule: GrammarBuilder.Rule, schema: JSONValue, path: String)] = []
 
   init(_ root: JSONValue) { self.root = root }
@@ -23,7 +24,7 @@ struct SchemaCompiler {
     into builder: inout GrammarBuilder
   ) throws(SchemaError) -> GrammarBuilder.Rule {
     let rule = builder.rule()
-    references["#"] = rule
+    references[Array("#".utf8)] = rule
     pending.append((rule, root, ""))
     // Referenced schemas are compiled one after another, not within one another: a chain of
     // references may be long.
@@ -172,10 +173,10 @@ struct SchemaCompiler {
       throw place.error(
         "$ref must be # or point into this schema, as #/$defs/name, to something that is there")
     }
-    if let rule = references[pointer] { return rule }
+    if let rule = references[Array(pointer.utf8)] { return rule }
     let path = pointer.dropFirst(2).replacing("/", with: ".")
     let rule = rule(of: target, String(path), &builder)
-    references[pointer] = rule
+    references[Array(pointer.utf8)] = rule
     return rule
   }
 

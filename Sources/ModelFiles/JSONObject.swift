@@ -6,6 +6,17 @@ public struct JSONObject: RandomAccessCollection, Hashable, Sendable {
     public let key: String
     /// Its value.
     public let value: JSONValue
+
+    /// Whether names have the same bytes, and values are equal.
+    public static func == (a: Member, b: Member) -> Bool {
+      isSame(a.key, b.key) && a.value == b.value
+    }
+
+    /// Feeds name and value.
+    public func hash(into hasher: inout Hasher) {
+      hasher.combine(JSONValue.string(key))
+      hasher.combine(value)
+    }
   }
 
   private var members: [Member] = []
@@ -72,7 +83,7 @@ public struct JSONObject: RandomAccessCollection, Hashable, Sendable {
 }
 
 /// Whether two strings have the same bytes; `==` would also accept canonically equal ones.
-private func isSame(_ a: String, _ b: String) -> Bool {
+func isSame(_ a: String, _ b: String) -> Bool {
   let (left, right) = (a.utf8.span, b.utf8.span)
   guard left.count == right.count else { return false }
   for index in left.indices where left[index] != right[index] { return false }

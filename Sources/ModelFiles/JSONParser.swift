@@ -14,18 +14,27 @@ extension JSONValue {
   ///
   /// Stricter than many readers: at most 64 levels of nesting, no duplicate member names, valid
   /// UTF-8 only, no lone surrogates, no numbers beyond the range of a Double, no byte order mark.
-  public init(parsing text: [UInt8]) throws(JSONError) {
-    var parser = JSONParser(text)
+  /// - Parameters:
+  ///   - text: UTF-8.
+  ///   - replacingHalfPairs: Whether a lone surrogate is read as U+FFFD. Programs that cut text by
+  ///     UTF-16 units, as JavaScript does, write such halves.
+  /// - Throws: `JSONError` with the place of what is no JSON, or beyond these limits.
+  public init(parsing text: [UInt8], replacingHalfPairs: Bool = false) throws(JSONError) {
+    var parser = JSONParser(text, replacesHalfPairs: replacingHalfPairs)
     self = try parser.parse()
   }
 }
 
 private struct JSONParser {
   private let text: [UInt8]
+  private let replacesHalfPairs: Bool
   private var position = 0
   private var scratch: [UInt8] = []
 
-  init(_ text: [UInt8]) { self.text = text }
+  init(_ text: [UInt8], replacesHalfPairs: Bool) {
+    self.text = text
+    self.replacesHalfPairs = replacesHalfPairs
+  }
 
   mutating func parse() throws(JSONError) -> JSONValue {
     let value = try value(depth: 0)
@@ -236,20 +245,27 @@ private struct JSONParser {
   private mutating func unicodeEscape() throws(JSONError) {
     let start = position - 2
     var value = UInt32(try hexDigits())
-    if UTF16.isLeadSurrogate(UInt16(value)), next == UInt8(ascii: "\\") {
-      position += 1
-      guard next == UInt8(ascii: "u") else { throw error("half a surrogate pair", at: start) }
-      position += 1
-      let trail = UInt32(try hexDigits())
-      guard UTF16.isTrailSurrogate(UInt16(trail)) else {
-        throw error("half a surrogate pair", at: start)
-      }
+    let end = position
+    if UTF16.isLeadSurrogate(UInt16(value)), let trail = try trailSurrogate() {
       value = 0x10000 + (value - 0xD800) << 10 + (trail - 0xDC00)
     }
     guard let scalar = Unicode.Scalar(value) else {
-      throw error("half a surrogate pair", at: start)
+      guard replacesHalfPairs else { throw error("half a surrogate pair", at: start) }
+      position = end
+      scratch.append(contentsOf: "\u{FFFD}".utf8)
+      return
     }
     scratch.append(contentsOf: UTF8.encode(scalar).map(Array.init) ?? [])
+  }
+
+  /// The second half of a pair; nil when something else follows.
+  private mutating func trailSurrogate() throws(JSONError) -> UInt32? {
+    guard next == UInt8(ascii: "\\") else { return nil }
+    position += 1
+    guard next == UInt8(ascii: "u") else { return nil }
+    position += 1
+    let trail = try hexDigits()
+    return UTF16.isTrailSurrogate(trail) ? UInt32(trail) : nil
   }
 
   private mutating func hexDigits() throws(JSONError) -> UInt16 {

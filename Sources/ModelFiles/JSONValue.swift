@@ -1,5 +1,5 @@
 /// A JSON text as values: integers exact, strings compared by bytes, objects without duplicates.
-public enum JSONValue: Hashable, Sendable {
+public enum JSONValue: Sendable {
   case null
   case bool(Bool)
   /// A number without fraction and exponent that fits 64 bits with sign.
@@ -56,5 +56,36 @@ public enum JSONValue: Hashable, Sendable {
   public var object: JSONObject? {
     guard case .object(let value) = self else { return nil }
     return value
+  }
+}
+
+extension JSONValue: Hashable {
+  /// Whether kinds and values are the same; members of objects may stand in any order.
+  public static func == (a: JSONValue, b: JSONValue) -> Bool {
+    switch (a, b) {
+    case (.null, .null): true
+    case (.bool(let a), .bool(let b)): a == b
+    case (.integer(let a), .integer(let b)): a == b
+    case (.number(let a), .number(let b)): a == b
+    case (.string(let a), .string(let b)): isSame(a, b)
+    case (.array(let a), .array(let b)): a == b
+    case (.object(let a), .object(let b)): a == b
+    default: false
+    }
+  }
+
+  /// Feeds the value, strings by their bytes.
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .null: hasher.combine(0)
+    case .bool(let value): hasher.combine(value)
+    case .integer(let value): hasher.combine(value)
+    case .number(let value): hasher.combine(value)
+    case .string(let value):
+      for byte in value.utf8 { hasher.combine(byte) }
+      hasher.combine(value.utf8.count)
+    case .array(let values): hasher.combine(values)
+    case .object(let members): hasher.combine(members)
+    }
   }
 }

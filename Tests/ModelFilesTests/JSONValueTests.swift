@@ -178,4 +178,19 @@ import Testing
       } ?? false
     }
   }
+
+  @Test(arguments: [
+    (#""a\uD83D""#, "a\u{FFFD}"), (#""\uDE00b""#, "\u{FFFD}b"), (#""\uD83D\n""#, "\u{FFFD}\n"),
+    (#""\uD83D\u0041""#, "\u{FFFD}A"), (#""\uD83D\uD83D\uDE00""#, "\u{FFFD}\u{1F600}"),
+  ])
+  func `halves of pairs are replaced on demand`(text: String, expected: String) throws {
+    let value = try JSONValue(parsing: Array(text.utf8), replacingHalfPairs: true)
+    #expect(value == .string(expected))
+  }
+
+  @Test func `strings are the same by their bytes`() {
+    #expect(JSONValue.string("caf\u{E9}") != JSONValue.string("cafe\u{301}"))
+    #expect(
+      Set([JSONValue.string("caf\u{E9}"), .string("cafe\u{301}"), .string("caf\u{E9}")]).count == 2)
+  }
 }

@@ -122,4 +122,37 @@ private func content(_ body: [String: Any]) -> String {
           .status == 400)
     }
   }
+
+  /// Answers keep a schema's order and spelling, whatever was asked for before.
+  @Test(arguments: [
+    (
+      #"{"type":"object","properties":{"a":{"const":1},"b":{"const":2}},"required":["a","b"]}"#,
+      #"{"type":"object","properties":{"b":{"const":2},"a":{"const":1}},"required":["a","b"]}"#,
+      "b"
+    ),
+    (#"{"enum":["caf\u00e9"]}"#, #"{"enum":["cafe\u0301"]}"#, "\u{301}"),
+    (
+      #"{"enum":[3]}"#,
+      ##"{"$defs":{"\u00e9":{"const":1},"e\u0301":{"const":2}},"prefixItems":[{"$ref":"#/$defs/\u00e9"},{"$ref":"#/$defs/e\u0301"}],"items":false,"minItems":2,"type":"array"}"##,
+      "2"
+    ),
+  ])
+  func schemasThatAreNearlyTheSameAreToldApart(
+    first: String, second: String, mark: String
+  ) async throws {
+    let request = asking(schema(second), #","temperature":0,"max_tokens":64"#)
+    func answer(
+      _ bodies: [String]
+    ) async throws -> String {
+      try await server("no").application().test(.router) { client in
+        var last = ""
+        for body in bodies { last = content(try await post(chat, body, to: client).body) }
+        return last
+      }
+    }
+    let alone = try await answer([request])
+    let after = try await answer([asking(schema(first), #","temperature":0"#), request])
+    #expect(Array(after.utf8) == Array(alone.utf8))
+    #expect(after.unicodeScalars.contains { mark.unicodeScalars.contains($0) })
+  }
 }

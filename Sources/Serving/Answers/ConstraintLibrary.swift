@@ -1,4 +1,5 @@
 import Constraints
+import Crypto
 import Inference
 import Synchronization
 import Tokenization
@@ -7,7 +8,8 @@ import Tokenization
 final class ConstraintLibrary: Sendable {
   fileprivate struct State {
     var tree: VocabularyTree?
-    var automata: [(shape: AnswerShape, automaton: TokenAutomaton)] = []  // latest last
+    /// Latest last; by the digest of the shape's spelling, since a shape may have megabytes.
+    var automata: [(shape: SHA256.Digest, automaton: TokenAutomaton)] = []
   }
 
   private let tokenizer: Tokenizer
@@ -22,14 +24,15 @@ final class ConstraintLibrary: Sendable {
 
   /// A constraint at the start of an answer.
   func constraint(_ shape: AnswerShape) throws(SchemaError) -> any TokenConstraint {
-    if let known = state.withLock({ $0.take(shape) }) { return TokenMatcher(known) }
+    let digest = SHA256.hash(data: shape.spelling)
+    if let known = state.withLock({ $0.take(digest) }) { return TokenMatcher(known) }
     let grammar = try Grammar(shape)
     let automaton = state.withLock { state in
       let tree = state.tree ?? VocabularyTree(tokenizer)
       state.tree = tree
       let automaton = TokenAutomaton(grammar, tree)
       if state.automata.count >= limit { state.automata.removeFirst() }
-      state.automata.append((shape, automaton))
+      state.automata.append((digest, automaton))
       return automaton
     }
     return TokenMatcher(automaton)
@@ -38,7 +41,7 @@ final class ConstraintLibrary: Sendable {
 
 extension ConstraintLibrary.State {
   /// A known automaton, which is the latest from now on.
-  fileprivate mutating func take(_ shape: AnswerShape) -> TokenAutomaton? {
+  fileprivate mutating func take(_ shape: SHA256.Digest) -> TokenAutomaton? {
     guard let index = automata.firstIndex(where: { $0.shape == shape }) else { return nil }
     let found = automata.remove(at: index)
     automata.append(found)
