@@ -21,11 +21,7 @@ struct ChatCompletionsBody {
     generation.topLogprobs = try Self.topLogprobs(&fields)
     self.generation = generation
     thinks = try Self.thinking(&fields)
-    if generation.format != .text, !tools.active.isEmpty {
-      throw .invalid(
-        "response_format does not go together with tools; leave one out, or set tool_choice none",
-        param: "response_format")
-    }
+    try Self.refuseModalities(&fields)
     if generation.ignoresEndOfText, !tools.active.isEmpty {
       throw .invalid("ignore_eos does not go together with tools", param: "ignore_eos")
     }
@@ -39,6 +35,16 @@ struct ChatCompletionsBody {
       throw .invalid("top_logprobs is allowed only when logprobs is true", param: "top_logprobs")
     }
     return isWanted ? count ?? 0 : nil
+  }
+
+  /// Text is all there is.
+  private static func refuseModalities(_ fields: inout RequestFields) throws(APIError) {
+    guard let values = try fields.array("modalities") else { return }
+    guard values == [.string("text")] else {
+      throw .invalid(
+        "modalities must be [\"text\"]; this model writes nothing else", param: "modalities",
+        code: "unsupported_value")
+    }
   }
 
   /// DeepSeek's `thinking`, vLLM's `chat_template_kwargs`, OpenAI's `reasoning_effort`.
@@ -56,6 +62,7 @@ struct ChatCompletionsBody {
       if let word = try options.word("type", of: ["enabled", "disabled", "auto"]) {
         thinks = word == "auto" ? nil : word == "enabled"
       }
+      _ = try options.integer("budget_tokens")  // max_tokens is the only limit
       try options.finish()
     }
     let efforts = ["none", "minimal", "low", "medium", "high", "xhigh"]

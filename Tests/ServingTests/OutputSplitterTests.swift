@@ -33,6 +33,10 @@ import Tokenization
         both, "so é\n</think>\n\nok<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>",
         "so é", "ok", ["f {}"]
       ),
+      (
+        both, "so\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call></think>",
+        "so", "", ["f {}"]
+      ),
     ]
 
   /// The parts are the same however the text comes.

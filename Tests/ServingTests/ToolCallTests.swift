@@ -205,4 +205,40 @@ private func streamedCalls(_ parts: [[String: Any]]) -> [(name: String, argument
       }
     }
   }
+
+  /// After results nothing opens the thinking: what comes is the answer.
+  @Test(arguments: [ChatFormat.deepseekR1, .deepseekV3_1Thinking, .deepseekV3])
+  func whatFollowsResultsIsTheAnswer(format: ChatFormat) async throws {
+    let server = try server(
+      "Sunny.", contextLength: 8192, tokenizer: markedTokenizer, format: format)
+    try await server.application().test(.router) { client in
+      let (status, body) = try await post(
+        chat,
+        #"""
+        {"messages":[{"role":"user","content":"?"},{"role":"assistant","content":null,
+        "tool_calls":[{"id":"a","type":"function","function":{"name":"clock","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"a","content":"noon"}],"tools":[\#(clock)],"temperature":0}
+        """#, to: client)
+      #expect(status == 200 && message(body)["content"] as? String == "Sunny.")
+      #expect(message(body)["reasoning_content"] == nil)
+    }
+  }
+
+  /// Where a model may call something, a response format is for the answer that it gives instead.
+  @Test(arguments: [true, false])
+  func toolsGoTogetherWithAResponseFormat(calls isCalling: Bool) async throws {
+    let answer = isCalling ? Self.blocks : #"{"sky": "blue"}"#
+    let server = try server(
+      answer, contextLength: 8192, tokenizer: markedTokenizer, format: .deepseekV3)
+    try await server.application().test(.router) { client in
+      let (status, body) = try await post(
+        chat,
+        hello
+          + #","temperature":0,"tools":[\#(weather),\#(clock)],"response_format":{"type":"json_object"}}"#,
+        to: client)
+      #expect(status == 200, "\(body)")
+      #expect(calls(body).map(\.name) == (isCalling ? ["weather", "clock"] : []))
+      if !isCalling { #expect(message(body)["content"] as? String == answer) }
+    }
+  }
 }

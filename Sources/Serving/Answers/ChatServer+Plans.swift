@@ -24,7 +24,9 @@ extension ChatServer {
     let active = tools.active
     var plan = AnswerPlan(prompts: [], fields: fields)
     plan.layout.answerPrefix = format.answerPrefix
-    plan.layout.reasoning = format.reasoning
+    // After results of tools the answer goes on where it was: no thinking is opened.
+    let goesOn = messages.last { $0.role != .system }?.role == .tool
+    plan.layout.reasoning = goesOn ? nil : format.reasoning
     if !active.isEmpty { plan.layout.tools = syntax }
     let prompt = messages.declaring(active.map(\.declaration), syntax)
     do {
@@ -32,7 +34,8 @@ extension ChatServer {
     } catch {
       throw .invalid("\(error)", param: "messages")
     }
-    plan.shape = shape(fields.format, tools, syntax, format)
+    plan.shape = shape(
+      fields.format, tools, syntax, reasoning: plan.layout.reasoning, prefix: format.answerPrefix)
     plan.layout.shownTokens = shownTokens(plan.layout)
     return plan
   }
@@ -46,29 +49,39 @@ extension ChatServer {
 
   /// What an answer is kept to; nil when it may be anything.
   private func shape(
-    _ response: ResponseFormat, _ tools: ToolFields, _ syntax: ToolSyntax, _ format: ChatFormat
+    _ response: ResponseFormat, _ tools: ToolFields, _ syntax: ToolSyntax,
+    reasoning: ChatFormat.Reasoning?, prefix: String
   ) -> AnswerShape? {
     let opening: AnswerShape =
-      if let reasoning = format.reasoning {
+      if let reasoning {
         .sequence([
           .anyText(without: reasoning.closing), literal(reasoning.closing),
           .optional(.text("\n\n")),
         ])
       } else {
-        .optional(.text(format.answerPrefix))
+        .optional(.text(prefix))
       }
-    if let shape = response.shape { return .sequence([opening, shape]) }
     let active = tools.active
-    guard !active.isEmpty else { return nil }
+    guard !active.isEmpty else { return response.shape.map { .sequence([opening, $0]) } }
     let calls = calls(active, several: tools.allowsSeveralCalls, syntax)
     switch tools.choice {
     case .none: return nil
     case .required: return .sequence([opening, calls])
     case .named: return .sequence([opening, self.calls(active, several: false, syntax)])
     case .auto:
+      if let shape = response.shape { return .sequence([opening, .choice([shape, calls])]) }
       // Free text, thinking included, which the first mark of a call ends.
-      return .sequence([.anyText(without: syntax.trigger), .optional(calls)])
+      let text = AnswerShape.anyText(without: syntax.trigger)
+      return .sequence([text, closing(reasoning, then: text), .optional(calls)])
     }
+  }
+
+  /// The end of the thinking and what follows, where free text cannot write that mark.
+  private func closing(_ reasoning: ChatFormat.Reasoning?, then text: AnswerShape) -> AnswerShape {
+    guard let mark = reasoning?.closing,
+      tokenizer.specialToken(mark).map(tokenizer.isControl) == true
+    else { return .text("") }
+    return .optional(.sequence([literal(mark), text]))
   }
 
   private func calls(

@@ -60,26 +60,35 @@ package struct OutputSplitter: Sendable {
   private mutating func advance(_ pieces: inout [AnswerPiece]) -> Bool {
     switch mode {
     case .reasoning:
-      let (before, found) = cut(before: layout.reasoning?.closing ?? "", keeping: false)
+      let closing = layout.reasoning?.closing ?? ""
+      // A call ends the thinking, too.
+      let (before, mark) = cut(before: [closing] + (layout.tools.map { [$0.trigger] } ?? []))
       reason(before[...], &pieces)
-      guard found else { return false }
-      mode = .text
-      dropsNewlines = true
+      guard let mark else { return false }
       heldNewlines = 0
+      if mark == 0 {
+        buffer.removeFirst(closing.utf8.count)
+        mode = .text
+        dropsNewlines = true
+      } else {
+        mode = .betweenCalls
+        dropsNewlines = false
+      }
     case .text:
       guard let tools = layout.tools else {
         write(buffer[...], &pieces)
         buffer = []
         return false
       }
-      let (before, found) = cut(before: tools.trigger, keeping: true)
+      let (before, mark) = cut(before: [tools.trigger])
       write(before[...], &pieces)
-      guard found else { return false }
+      guard mark != nil else { return false }
       mode = .betweenCalls
     case .betweenCalls:
-      guard let tools = layout.tools, cut(before: tools.callOpening, keeping: false).found else {
+      guard let opening = layout.tools?.callOpening, cut(before: [opening]).mark != nil else {
         return false
       }
+      buffer.removeFirst(opening.utf8.count)
       mode = .name
     case .name:
       guard let tools = layout.tools, let end = buffer.firstRange(of: Array(tools.afterName.utf8))
@@ -105,23 +114,29 @@ package struct OutputSplitter: Sendable {
     return !buffer.isEmpty
   }
 
-  /// Takes the buffer up to a mark, or up to what may be its start.
-  private mutating func cut(before mark: String, keeping: Bool) -> (before: [UInt8], found: Bool) {
-    let mark = Array(mark.utf8)
-    if let range = buffer.firstRange(of: mark) {
-      let before = Array(buffer[..<range.lowerBound])
-      buffer.removeSubrange(..<(keeping ? range.lowerBound : range.upperBound))
-      return (before, true)
+  /// Takes the buffer up to the first of some marks, or up to what may be the start of one.
+  private mutating func cut(before marks: [String]) -> (before: [UInt8], mark: Int?) {
+    let marks = marks.map { Array($0.utf8) }
+    let found = marks.indices.compactMap { index in
+      buffer.firstRange(of: marks[index]).map { (place: $0.lowerBound, mark: index) }
     }
-    let longest = min(mark.count - 1, buffer.count)
-    let held =
-      stride(from: longest, to: 0, by: -1).first {
-        buffer.suffix($0).elementsEqual(mark.prefix($0))
-      }
-      ?? 0
+    if let first = found.min(by: { $0.place < $1.place }) {
+      let before = Array(buffer[..<first.place])
+      buffer.removeFirst(first.place)
+      return (before, first.mark)
+    }
+    let held = marks.map(startLength).max() ?? 0
     let before = Array(buffer.dropLast(held))
     buffer.removeFirst(before.count)
-    return (before, false)
+    return (before, nil)
+  }
+
+  /// How much of the beginning of a mark stands at the end of the buffer.
+  private func startLength(of mark: [UInt8]) -> Int {
+    let longest = min(mark.count - 1, buffer.count)
+    return stride(from: longest, to: 0, by: -1).first {
+      buffer.suffix($0).elementsEqual(mark.prefix($0))
+    } ?? 0
   }
 
   private mutating func reason(_ bytes: ArraySlice<UInt8>, _ pieces: inout [AnswerPiece]) {

@@ -34,11 +34,6 @@ struct ResponsesBody {
     generation.maxTokens = try fields.integer("max_output_tokens", in: 1...(1 << 30))
     generation.format = try Self.format(&fields)
     tools = try ToolFields(&fields, isFlat: true)
-    if generation.format != .text, !tools.active.isEmpty {
-      throw .invalid(
-        "text.format does not go together with tools; leave one out, or set tool_choice none",
-        param: "text.format")
-    }
     if generation.ignoresEndOfText, generation.format != .text || !tools.active.isEmpty {
       throw .invalid(
         "ignore_eos does not go together with tools or text.format", param: "ignore_eos")
