@@ -20,19 +20,25 @@ public final class TokenAutomaton: Sendable {
     known = Mutex(KnownStates())
   }
 
-  /// The tokens that may come next, of `count` that the model has, and the work of finding them.
-  func mask(_ stacks: [ReadingStack], count: Int) -> (TokenMask, work: Int) {
+  /// The tokens that may come next, of `count` that the model has, and the work of finding them; no
+  /// tokens when that is more than `limit`.
+  func mask(
+    _ stacks: [ReadingStack], count: Int, limit: Int = .max
+  ) -> (TokenMask?, work: Int) {
     known.withLock { known in
       let state = known.state(of: stacks)
       if let mask = known.masks[state], mask.count == count { return (mask, 1) }
       let before = known.work
-      let mask = makeMask(state, count: count, &known)
+      let end = limit < .max - before ? before + limit : .max
+      let mask = makeMask(state, count: count, until: end, &known)
       known.masks[state] = mask
       return (mask, known.work - before + 1)
     }
   }
 
-  private func makeMask(_ start: Int32, count: Int, _ known: inout KnownStates) -> TokenMask {
+  private func makeMask(
+    _ start: Int32, count: Int, until end: Int, _ known: inout KnownStates
+  ) -> TokenMask? {
     var mask = TokenMask(count: count)
     let stacks = known.stacks[Int(start)]
     if grammar.isComplete(stacks) { for token in tree.stopTokens { mask.allow(token) } }
@@ -44,6 +50,7 @@ public final class TokenAutomaton: Sendable {
     var node = 0
     while node < tree.bytes.count {
       let depth = Int(tree.depths[node])
+      guard known.work < end else { return nil }
       let next = known.next(states[depth - 1], tree.bytes[node], grammar)
       guard next >= 0 else {
         node = Int(tree.ends[node])
@@ -113,7 +120,8 @@ public struct TokenMatcher: Sendable {
   /// The tokens that may come next, of `count` that the model has, stop tokens among them when the
   /// answer may end; and how much work it was to find them.
   public func allowed(of count: Int) -> (TokenMask, work: Int) {
-    automaton.mask(stacks, count: count)
+    let (mask, work) = automaton.mask(stacks, count: count)
+    return (mask ?? TokenMask(count: count), work)
   }
 
   /// Whether the answer may end here.
@@ -142,9 +150,9 @@ extension TokenMatcher: TokenConstraint {
   public mutating func allowNext(
     in mask: inout TokenMask, budget: inout ConstraintBudget
   ) throws(ConstraintFailure) {
-    let (allowed, work) = allowed(of: mask.count)
-    mask = allowed
+    let (allowed, work) = automaton.mask(stacks, count: mask.count, limit: budget.remaining)
     try budget.spend(work)
+    if let allowed { mask = allowed }
   }
 
   /// Goes on with the token that was chosen.

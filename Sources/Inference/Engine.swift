@@ -147,7 +147,9 @@ extension Engine {
       throw .invalidField("id", "is needed for a request that shall survive a crash")
     }
     let request = try prepare(request, choices: choices)
-    guard inbox.hasRoom(for: choices) else { throw .queueFull(limit: inbox.limit) }
+    guard inbox.hasRoom(for: choices, of: request.tenant) else {
+      throw .queueFull(limit: inbox.limit)
+    }
     let key = try reserve(request)
     let serial: UInt64
     do {
@@ -246,7 +248,9 @@ extension Engine {
     let time = MonotonicTime.now
     var generations: [Generation] = []
     do {
-      let submissions = try inbox.append(choices, ignoresLimit: ignoresLimit) { [inbox] id in
+      let submissions = try inbox.append(
+        choices, of: request.tenant, ignoresLimit: ignoresLimit
+      ) { [inbox] id in
         var own = request
         let choice = generations.count
         own.sampling.seed = request.sampling.seed.map { Self.seed($0, choice: choice) }
@@ -304,17 +308,22 @@ public struct Generation: Sendable {
   public let events: GenerationEvents
   /// The name by which the request can be attached to.
   public let id: RequestID?
+  private let onNudge: @Sendable () -> Void
   private let onCancel: @Sendable () -> Void
 
   init(
     events: GenerationEvents, id: RequestID? = nil,
-    onCancel: @escaping @Sendable () -> Void
+    onNudge: @escaping @Sendable () -> Void, onCancel: @escaping @Sendable () -> Void
   ) {
     self.events = events
     self.id = id
+    self.onNudge = onNudge
     self.onCancel = onCancel
   }
 
   /// Ends the request before its next step, or at once when it still waits.
   public func cancel() { onCancel() }
+
+  /// Lets the reader that waits for a batch of events have an empty one.
+  public func nudge() { onNudge() }
 }

@@ -20,6 +20,14 @@ final class EngineInbox: Sendable {
     var isFinished = false
     var lastNumber: UInt64 = 0
     var waiters: [CheckedContinuation<Void, Never>] = []
+
+    /// Beyond the limit there is room for a few of each tenant, so that none can keep others out.
+    func hasRoom(for count: Int, of tenant: String?, limit: Int) -> Bool {
+      if waiting.count + count <= limit { return true }
+      guard waiting.count + count <= 2 * limit else { return false }
+      let own = waiting.values.count { $0.request.tenant == tenant }
+      return own + count <= max(1, limit / 8)
+    }
   }
 
   /// How many requests may wait.
@@ -37,19 +45,20 @@ final class EngineInbox: Sendable {
   /// Requests that wait for their first step.
   var waitingCount: Int { state.withLock { $0.waiting.count } }
 
-  /// Whether `count` more requests may wait, if no others come first.
-  func hasRoom(for count: Int) -> Bool {
-    state.withLock { $0.waiting.count + count <= limit }
+  /// Whether `count` more requests of a tenant may wait, if no others come first.
+  func hasRoom(for count: Int, of tenant: String?) -> Bool {
+    state.withLock { $0.hasRoom(for: count, of: tenant, limit: limit) }
   }
 
   /// Adds requests that `make` creates from their numbers, all or none.
   @discardableResult
   func append(
-    _ count: Int, ignoresLimit: Bool = false, _ make: (SequenceID) -> Submission
+    _ count: Int, of tenant: String?, ignoresLimit: Bool = false,
+    _ make: (SequenceID) -> Submission
   ) throws(InferenceError) -> [Submission] {
     let submissions = try state.withLock { (state) throws(InferenceError) in
       guard !state.mail.isClosed else { throw .shuttingDown }
-      guard ignoresLimit || state.waiting.count + count <= limit else {
+      guard ignoresLimit || state.hasRoom(for: count, of: tenant, limit: limit) else {
         throw .queueFull(limit: limit)
       }
       let submissions = (1...UInt64(count)).map { make(SequenceID(number: state.lastNumber + $0)) }

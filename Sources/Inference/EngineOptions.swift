@@ -34,7 +34,8 @@ public struct EngineOptions: Sendable {
   /// Beats with every step, and rests while there is nothing to do.
   public var heartbeat: Heartbeat?
 
-  static let defaultConstraintWork = 1 << 24
+  /// Others wait meanwhile: this is a few tenths of a second for the worst grammar.
+  static let defaultConstraintWork = 1 << 19
 
   /// The defaults above.
   public init() {}

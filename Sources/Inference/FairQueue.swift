@@ -47,6 +47,22 @@ package struct FairQueue: Sendable {
     return heads.sorted { ($0.paid, $0.id) < ($1.paid, $1.id) }.map { ($0.id, $0.key) }
   }
 
+  /// Who runs most beyond its share of `total` sequences and has paid more than `key`; nil where
+  /// nobody does, or `key` has its share.
+  ///
+  /// Shares are those of the keys that have work, by their weights, and at least 1.
+  func debtor(to key: Key, of total: Int) -> Key? {
+    let weights = accounts.reduce(0.0) { $0 + ($1.value.isIdle ? 0 : $1.key.priority.weight) }
+    func excess(_ key: Key, _ account: Account) -> Double {
+      Double(account.runningCount) - max(1, Double(total) * key.priority.weight / weights)
+    }
+    guard let own = accounts[key], excess(key, own) <= -1 else { return nil }
+    let others = accounts.filter { $0.value.paid > own.paid && excess($0.key, $0.value) > 0 }
+    return others.max {
+      (excess($0.key, $0.value), $0.value.paid) < (excess($1.key, $1.value), $1.value.paid)
+    }?.key
+  }
+
   /// Every sequence that waits, in no particular order.
   var waiting: [SequenceID] { accounts.values.flatMap(\.waiting) }
 

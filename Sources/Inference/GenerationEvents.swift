@@ -13,6 +13,17 @@ public struct GenerationEvents: AsyncSequence, Sendable {
 
     fileprivate init(_ batches: Batches.AsyncIterator) { self.batches = batches }
 
+    /// What has come since the last call, several events or none after a nudge; nil after the last.
+    ///
+    /// - Throws: `InferenceError` when the generation has failed.
+    public mutating func nextBatch() async throws -> ArraySlice<GenerationEvent>? {
+      guard batch.isEmpty else {
+        defer { batch = [] }
+        return batch
+      }
+      return try await batches.next()?[...]
+    }
+
     /// The next event; nil after the last one.
     ///
     /// - Throws: `InferenceError` when the generation has failed.

@@ -51,21 +51,45 @@ extension Scheduler {
 
   /// Gives caches to waiting sequences, as far as this step can use them.
   private mutating func admit(budget: Int, memory: some SequenceMemory, plan: inout StepPlan) {
-    while running.count < limits.maxSequences, let (id, key) = nextToAdmit(),
-      let entry = entries[id]
-    {
-      guard isWanted(key, budget: budget) else { return }
+    while let (id, key) = nextToAdmit(), isWanted(key, budget: budget),
+      admit(id, of: key, memory: memory, plan: &plan)
+    {}
+  }
+
+  /// Gives a sequence a cache, if need be that of a key which has more than its share; false when
+  /// there is none.
+  private mutating func admit(
+    _ id: SequenceID, of key: FairQueue.Key, memory: some SequenceMemory, plan: inout StepPlan
+  ) -> Bool {
+    guard let entry = entries[id] else { return false }
+    repeat {
+      guard running.count < limits.maxSequences else { continue }
       let leader = entry.leader.flatMap { entries[$0]?.isRunning == true ? $0 : nil }
       let cached = memory.begin(id, sharing: leader)
       let needed = pages(entry.tokenCount + 1, memory) - memory.pageCount(of: id)
-      guard running.isEmpty || memory.availablePages >= needed + committedPages(memory) else {
-        memory.release(id)
-        return
+      if running.isEmpty || memory.availablePages >= needed + committedPages(memory) {
+        queue.start(id, of: key)
+        start(id, cached: cached)
+        plan.admitted.append((id, cached))
+        return true
       }
-      queue.start(id, of: key)
-      start(id, cached: cached)
-      plan.admitted.append((id, cached))
-    }
+      memory.release(id)
+    } while takeBack(for: key, memory: memory, plan: &plan)
+    return false
+  }
+
+  /// Preempts the youngest sequence of a key that has more than its share while `key` has less; false
+  /// when there is none.
+  private mutating func takeBack(
+    for key: FairQueue.Key, memory: some SequenceMemory, plan: inout StepPlan
+  ) -> Bool {
+    guard let debtor = queue.debtor(to: key, of: running.count),
+      let last = running.last(where: { entries[$0]?.key == debtor })
+    else { return false }
+    plan.slots.removeAll { $0.sequence == last }
+    plan.admitted.removeAll { $0.sequence == last }
+    preempt(last, memory: memory, plan: &plan)
+    return true
   }
 
   private mutating func start(_ id: SequenceID, cached: Int) {

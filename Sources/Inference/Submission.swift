@@ -81,7 +81,9 @@ final class Submission: Sendable {
     } else {
       continuation.onTermination = { [self] _ in detach(number) }
     }
-    return Generation(events: GenerationEvents(batches), id: request.id) { [self] in cancel() }
+    return Generation(
+      events: GenerationEvents(batches), id: request.id, onNudge: { continuation.yield([]) },
+      onCancel: { [self] in cancel() })
   }
 
   private func detach(_ number: Int) {

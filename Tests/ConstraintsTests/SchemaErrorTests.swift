@@ -128,4 +128,18 @@ import Tokenization
       guard let token = tokens.randomElement(using: &random), matcher.accept(token) else { break }
     }
   }
+
+  @Test func workForOneTokenEndsAtItsBudget() throws {
+    let schema = try JSONValue(parsing: Array(#"{"type":"string","minLength":3}"#.utf8))
+    let automaton = TokenAutomaton(try Grammar(.json(schema: schema)), Vocabulary.demo)
+    var matcher = TokenMatcher(automaton)
+    var mask = TokenMask(count: Vocabulary.count)
+    var budget = ConstraintBudget(3)
+    #expect(throws: ConstraintFailure.self) { try matcher.allowNext(in: &mask, budget: &budget) }
+    #expect(mask.isEmpty)
+    // What was given up is no answer later.
+    budget = ConstraintBudget(1 << 19)
+    try matcher.allowNext(in: &mask, budget: &budget)
+    #expect(mask == TokenMatcher(automaton).allowed(of: Vocabulary.count).0 && !mask.isEmpty)
+  }
 }

@@ -80,6 +80,29 @@ private func result(
     }
   }
 
+  /// Whoever fills the queue keeps itself out, not others.
+  @Test func aFullQueueHasRoomForOtherTenants() async throws {
+    let gate = Gate()
+    let engine = try engine("x", queueLimit: 8) { step in if step == 0 { gate.pass() } }
+    func ask(_ tenant: String?) throws -> Generation {
+      var request = request()
+      request.tenant = tenant
+      return try engine.submit(request)
+    }
+    var generations = [try ask("alice")]
+    await gate.waitForArrival()
+    for _ in 0..<8 { generations.append(try ask("alice")) }
+    #expect(throws: InferenceError.queueFull(limit: 8)) { try ask("alice") }
+    for tenant in ["bob", "carol"] {
+      generations.append(try ask(tenant))
+      #expect(throws: InferenceError.queueFull(limit: 8)) { try ask(tenant) }
+    }
+    for number in 0..<6 { generations.append(try ask("tenant \(number)")) }
+    #expect(throws: InferenceError.queueFull(limit: 8)) { try ask("dave") }
+    gate.open()
+    for generation in generations { #expect(try await result(of: generation).text == "x") }
+  }
+
   @Test func cancellingEndsARunningRequestWithinOneStep() async throws {
     let gate = Gate()
     let log = ScriptedModel.Log()

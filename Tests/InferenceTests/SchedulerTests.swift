@@ -455,4 +455,31 @@ struct ScriptedRun {
     let later = try #require(cost.seconds(rows: 8))
     #expect(abs(later - 0.010) < 0.0005)
   }
+
+  /// One key fills every slot with long answers; others do not wait for the end of one of them.
+  @Test(arguments: [10_000, 120])
+  func aKeyThatComesLaterGetsItsShareOfSlots(pageCount: Int) {
+    let alice = FairQueue.Key(tenant: "alice")
+    let bob = FairQueue.Key(tenant: "bob")
+    var run = ScriptedRun(
+      (0..<6).map { _ in .init(promptCount: 8, outputCount: 100, key: alice) }
+        + (0..<3).map { _ in .init(promptCount: 8, outputCount: 20, key: bob, step: 20) },
+      pageCount: pageCount, maxSequences: 4)
+    run.memory.keepsReleased = true
+    let isOver = run.run()
+    #expect(isOver)
+    #expect(run.tokenSteps.map(\.count) == Array(repeating: 100, count: 6) + [20, 20, 20])
+    // Two of four slots are bob's within a few steps, the third request follows the first.
+    #expect(run.tokenSteps[6].first ?? .max <= 26 && run.tokenSteps[7].first ?? .max <= 26)
+    #expect(run.tokenSteps[8].last ?? .max <= 90)
+    #expect(run.preemptions.allSatisfy { $0 < 6 })
+  }
+
+  @Test func requestsOfOneKeyTakeNoSlotsFromEachOther() {
+    var run = ScriptedRun(
+      (0..<24).map { .init(promptCount: 8, outputCount: 10 + $0 % 5, step: $0) }, maxSequences: 4)
+    let isOver = run.run()
+    #expect(isOver)
+    #expect(run.preemptions.isEmpty)
+  }
 }
