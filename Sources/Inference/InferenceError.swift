@@ -48,8 +48,10 @@ extension InferenceError: CustomStringConvertible {
       "token \(id) does not exist; the vocabulary has ids 0 to \(size - 1)"
     case .invalidMaxTokens(let count): "max_tokens must be 1 or more, not \(count)"
     case .contextExceeded(let prompt, let maxTokens, let context):
-      "\(prompt) prompt tokens and up to \(maxTokens) new \(maxTokens == 1 ? "one" : "ones")"
-        + " exceed the context of \(context); shorten the prompt, ask for fewer, or serve with a larger context"
+      // Clients that shorten prompts by themselves look for OpenAI's first words.
+      "This model's maximum context length is \(context) tokens; \(prompt) prompt tokens and up to"
+        + " \(maxTokens) new \(maxTokens == 1 ? "one" : "ones") exceed it; shorten the prompt, ask for fewer,"
+        + " or serve with a larger context"
     case .cacheTooSmall(let tokens, let capacity):
       "prompt and answer of \(tokens) tokens exceed the cache of \(capacity) for all requests;"
         + " ask for fewer tokens, or serve with more cache memory"

@@ -32,6 +32,9 @@ public struct ChatServer: Sendable {
     public var maximumBodyBytes = 4 << 20
     /// How long clients may take, and how many connections they may have.
     public var connectionLimits = ConnectionLimits()
+    /// How long a stream may be silent before a comment shows that it lives; proxies and clients give
+    /// up one that says nothing for a minute.
+    public var longestSilence = Duration.seconds(15)
     /// Whether streams are written to the engine's journal, so that they survive a crash.
     public var keepsJournal = false
     /// Asked by `GET /ready`: whether requests can be answered, and by whom; nil: as `cluster` shows.

@@ -46,6 +46,19 @@ struct ClientConnection: Sendable {
     return try await body()
   }
 
+  /// Calls `action` again and again while `body` runs.
+  func every<Value>(
+    _ interval: Duration, _ action: @escaping @Sendable () -> Void,
+    during body: () async throws -> Value
+  ) async throws -> Value {
+    let delay = TimeAmount(interval)
+    let task = channel.eventLoop.scheduleRepeatedTask(initialDelay: delay, delay: delay) { _ in
+      action()
+    }
+    defer { task.cancel() }
+    return try await body()
+  }
+
   /// Runs `body` on the connection's own thread: a piece of an answer then wakes one thread, not a
   /// thread of the common pool first that wakes this one to write.
   ///

@@ -32,8 +32,11 @@ struct CompletionsBody {
     echoes = try fields.bool("echo") ?? false
     var generation = try GenerationFields(&fields, defaults: defaults)
     generation.maxTokens = generation.maxTokens ?? Self.defaultMaxTokens
-    generation.topLogprobs = try fields.integer(
-      "logprobs", in: 0...GenerationFields.maximumTopLogprobs)
+    // Clients of the chat API say false for none.
+    if fields.value("logprobs")?.bool != false {
+      generation.topLogprobs = try fields.integer(
+        "logprobs", in: 0...GenerationFields.maximumTopLogprobs)
+    }
     self.generation = generation
     try check(bestOf: try fields.integer("best_of"))
     try fields.finish(ignoring: GenerationFields.ignored)

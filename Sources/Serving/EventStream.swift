@@ -14,6 +14,8 @@ struct EventStream: Sendable {
   var start: StreamPosition
   /// What counts each generation.
   let watches: [GenerationWatch]
+  /// How long it may be silent.
+  let longestSilence: Duration
 
   /// The response, whose body is written while the engine works.
   ///
@@ -29,9 +31,12 @@ struct EventStream: Sendable {
       ],
       body: ResponseBody { writer in
         try await client.cancelling(cancels ? generations : []) {
-          try await client.onEventLoop {
-            var stream = StreamWriter(self, count: generations.count)
-            try await stream.write(generations, to: &writer)
+          let nudge: @Sendable () -> Void = { for generation in generations { generation.nudge() } }
+          try await client.every(longestSilence, nudge) {
+            try await client.onEventLoop {
+              var stream = StreamWriter(self, count: generations.count)
+              try await stream.write(generations, to: &writer)
+            }
           }
         }
         try await writer.finish(nil)
@@ -52,6 +57,7 @@ private struct StreamWriter {
   private var presenter: any AnswerPresenter
   private var position: StreamPosition
   private var readers: [AnswerReader]
+  private var lastWrite = ContinuousClock.now
 
   init(_ stream: EventStream, count: Int) {
     self.stream = stream
@@ -66,6 +72,10 @@ private struct StreamWriter {
     do {
       for choice in readers.indices { try await send(presenter.open(choice), choice, to: &writer) }
       for try await (choice, event) in MergedEvents(generations) {
+        guard let event else {
+          try await breakSilence(on: &writer)
+          continue
+        }
         if stream.watches.indices.contains(choice) { stream.watches[choice].take(event) }
         let pieces = readers[choice].take(event)
         if !pieces.isEmpty {
@@ -97,9 +107,18 @@ private struct StreamWriter {
     }
   }
 
-  private func write(
+  /// Writes a comment, which clients skip, when nothing has been written for a while.
+  private mutating func breakSilence(on writer: inout any ResponseBodyWriter) async throws {
+    let now = ContinuousClock.now
+    guard now - lastWrite > stream.longestSilence / 2 else { return }
+    lastWrite = now
+    try await writer.write(ByteBuffer(staticString: ":\n\n"))
+  }
+
+  private mutating func write(
     _ event: ServerEvent, id: StreamPosition?, to writer: inout any ResponseBodyWriter
   ) async throws {
+    lastWrite = ContinuousClock.now
     var buffer = ByteBuffer()
     buffer.reserveCapacity(event.data.count + 128)
     if let name = event.name { buffer.writeString("event: \(name)\n") }
@@ -115,23 +134,26 @@ private struct StreamWriter {
   }
 }
 
-/// The events of several generations, in the order in which they come.
+/// The events of several generations, in the order in which they come; nil after a nudge.
 struct MergedEvents: AsyncSequence {
-  typealias Element = (choice: Int, event: GenerationEvent)
+  typealias Element = (choice: Int, event: GenerationEvent?)
 
   /// A single generation is read as it is; several go through one stream.
   enum AsyncIterator: AsyncIteratorProtocol {
     typealias Element = MergedEvents.Element
 
-    case one(GenerationEvents.AsyncIterator)
+    case one(GenerationEvents.AsyncIterator, ArraySlice<GenerationEvent>)
     case several(AsyncThrowingStream<Element, any Error>.AsyncIterator)
 
     mutating func next() async throws -> Element? {
       switch self {
-      case .one(var events):
-        defer { self = .one(events) }
-        let event = try await events.next()
-        return event.map { (choice: 0, event: $0) }
+      case .one(var events, var batch):
+        defer { self = .one(events, batch) }
+        if batch.isEmpty {
+          guard let next = try await events.nextBatch() else { return nil }
+          batch = next
+        }
+        return (choice: 0, event: batch.popFirst())
       case .several(var events): return try await events.next()
       }
     }
@@ -145,7 +167,7 @@ struct MergedEvents: AsyncSequence {
 
   func makeAsyncIterator() -> AsyncIterator {
     if generations.count == 1, let events = generations.first?.events {
-      return .one(events.makeAsyncIterator())
+      return .one(events.makeAsyncIterator(), [])
     }
     return .several(merged.makeAsyncIterator())
   }
@@ -158,7 +180,11 @@ struct MergedEvents: AsyncSequence {
           try await withThrowingTaskGroup(of: Void.self) { group in
             for (choice, generation) in generations.enumerated() {
               group.addTask {
-                for try await event in generation.events { continuation.yield((choice, event)) }
+                var events = generation.events.makeAsyncIterator()
+                while let batch = try await events.nextBatch() {
+                  for event in batch { continuation.yield((choice, event)) }
+                  if batch.isEmpty { continuation.yield((choice, nil)) }
+                }
               }
             }
             try await group.waitForAll()

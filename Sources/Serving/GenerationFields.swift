@@ -20,11 +20,12 @@ struct GenerationFields {
 
   /// OpenAI's fields that cannot change what this server answers; they are accepted and not used.
   static let ignored: Set<String> = [
-    "metadata", "parallel_tool_calls", "prompt_cache_key", "safety_identifier", "service_tier",
-    "store", "user", "verbosity",
+    "metadata", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_retention",
+    "safety_identifier", "service_tier", "store", "user", "verbosity",
   ]
 
-  static let maximumStopStrings = 4
+  /// OpenAI takes 4, DeepSeek's own API 16; editors that complete code send five and more.
+  static let maximumStopStrings = 16
   static let maximumStopStringBytes = 1024
   static let maximumLogitBiases = 1024
   static let maximumChoices = 16

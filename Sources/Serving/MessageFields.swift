@@ -5,6 +5,11 @@ import Tokenization
 struct MessageFields {
   static let maximumMessages = 4096
   static let maximumCalls = 128
+  /// What clients send back of an answer besides its text, and what no model here reads.
+  private static let ignored: Set<String> = [
+    "name", "refusal", "annotations", "audio", "function_call", "provider_specific_fields",
+    "reasoning", "reasoning_details", "thinking_blocks",
+  ]
 
   private(set) var messages: [ChatMessage] = []
   private var openCalls: [String] = []  // ids of the calls of the last assistant's message
@@ -47,7 +52,7 @@ struct MessageFields {
     }
     let text = try TextParts.text(
       fields.value("content"), path: "\(path).content", isOptional: !calls.isEmpty)
-    try fields.finish(ignoring: ["name", "refusal", "annotations", "audio", "function_call"])
+    try fields.finish(ignoring: Self.ignored)
     messages.append(ChatMessage(role, text, toolCalls: calls))
   }
 
@@ -115,7 +120,7 @@ struct MessageFields {
 enum TextParts {
   static let types = ["text", "input_text", "output_text"]
 
-  /// A string, or the texts of an array of text parts joined.
+  /// A string, or the texts of an array of text parts joined; refusals are texts, too.
   static func text(
     _ value: JSONValue?, path: String, isOptional: Bool = false
   ) throws(APIError) -> String {
@@ -125,9 +130,9 @@ enum TextParts {
       var joined = ""
       for (index, part) in parts.enumerated() {
         var part = try RequestFields(part, path: "\(path)[\(index)]")
-        guard let type = try part.string("type"), types.contains(type),
-          let text = try part.string("text")
-        else {
+        let type = try part.string("type")
+        let text = try part.string(type == "refusal" ? "refusal" : "text")
+        guard let type, let text, types.contains(type) || type == "refusal" else {
           throw .invalid(
             "\(path)[\(index)] must be a text part; this model reads nothing else",
             param: "\(path)[\(index)]")

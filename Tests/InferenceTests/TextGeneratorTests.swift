@@ -135,8 +135,8 @@ private struct StepFailure: Error, CustomStringConvertible {
         == "max_tokens must be 1 or more, not 0")
     #expect(
       error(GenerationRequest(prompt: [1, 2, 3, 4, 5], maxTokens: 6))
-        == "5 prompt tokens and up to 6 new ones exceed the context of 10; shorten the prompt, ask"
-        + " for fewer, or serve with a larger context")
+        == "This model's maximum context length is 10 tokens; 5 prompt tokens and up to 6 new"
+        + " ones exceed it; shorten the prompt, ask for fewer, or serve with a larger context")
     #expect(error(GenerationRequest(prompt: [1], maxTokens: .max)) != nil)
     let size = demoTokenizer.vocabularySize + 3
     for id: TokenID in [-1, TokenID(size)] {

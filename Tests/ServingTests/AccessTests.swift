@@ -200,6 +200,19 @@ private func bearer(_ secret: APISecret) -> HTTPFields {
     }
   }
 
+  @Test func aStreamThatIsContinuedCostsOneRequest() async throws {
+    let keys = try KeyRing(file: folder.keys([key()]), logger: Logger(label: "test"))
+    let server = try lockedServer(keys)
+    try await server.application().test(.router) { client in
+      var headers = bearer(secret)
+      let body = hello + #","stream":true}"#
+      let all = try await sentEvents(chat, body, headers: headers, to: client)
+      headers[field("last-event-id")] = try #require(all.first?.id)
+      _ = try await sentEvents(chat, body, headers: headers, to: client)
+      #expect(keys.accounts.first?.usage.requests == 2)
+    }
+  }
+
   @Test func tokensOfPromptAndAnswerAreCharged() async throws {
     let keys = try KeyRing(
       file: folder.keys([key { $0.tokensPerDay = 1 }]), logger: Logger(label: "test"))

@@ -115,7 +115,8 @@ import Tokenization
     (#","n":0}"#, "n", "n must be from 1 to 16, not 0"),
     (#","n":1000000000000}"#, "n", "n must be from 1 to 16, not 1000000000000"),
     (
-      #","stop":["a","b","c","d","e"]}"#, "stop", "stop has 5 strings; at most 4 are allowed"
+      #","stop":["1","2","3","4","5","6","7","8","9","a","b","c","d","e","f","g","h"]}"#, "stop",
+      "stop has 17 strings; at most 16 are allowed"
     ),
     (
       #","stop":""}"#, "stop",

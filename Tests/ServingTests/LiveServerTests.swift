@@ -178,4 +178,29 @@ private let longAnswer = String(repeating: "word ", count: 60)
       #expect(try await post(chat, hello + "}", to: client).status == 200)
     }
   }
+
+  /// Proxies and clients give up a stream that says nothing for long, as one of a long prompt does.
+  @Test func aStreamThatWaitsShowsThatItLives() async throws {
+    let gate = Gate()
+    let server = try server(
+      "one two", beforeStep: { _ in gate.pass() }, change: { $0.longestSilence = .milliseconds(50) }
+    )
+    try await server.application().test(.live) { client in
+      let port = try #require(client.port)
+      try await RawConnection(port: port).post(stream) { parts in
+        var text = ""
+        while text.components(separatedBy: "\r\n:\n\n\r\n").count < 3,
+          let part = try await parts.next()
+        {
+          text += String(buffer: part)
+        }
+        #expect(!text.contains("one"))
+        gate.open(100)
+        while !text.contains("[DONE]"), let part = try await parts.next() {
+          text += String(buffer: part)
+        }
+        #expect(text.contains("two") && text.contains("[DONE]"))
+      }
+    }
+  }
 }

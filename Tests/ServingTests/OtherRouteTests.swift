@@ -123,6 +123,16 @@ import Tokenization
     }
   }
 
+  @Test func aNameMayHaveAnyCharacters() async throws {
+    let aliased = try server(change: { $0.aliases = ["deepseek-ai/V2 Lite"] })
+    try await aliased.application().test(.router) { client in
+      let response = try await client.executeRequest(
+        uri: "/v1/models/deepseek-ai%2FV2%20Lite", method: .get, headers: [:], body: nil)
+      #expect(response.status == .ok)
+      #expect(try parse(String(buffer: response.body))["id"] as? String == "deepseek-ai/V2 Lite")
+    }
+  }
+
   @Test func anotherModelIsNotFound() async throws {
     try await server().application().test(.router) { client in
       let (status, body) = try await post(

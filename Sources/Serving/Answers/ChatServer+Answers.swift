@@ -15,7 +15,7 @@ extension ChatServer {
     if let last = try lastEvent(of: request) {
       return try resume(last.stream, after: last.position, context)
     }
-    let body = try await json(of: request)
+    let (body, byteCount) = try await json(of: request)
     var (plan, style) = try read(body, path: path)
     // Chosen here, so that a dropped stream can be written again.
     if plan.fields.sampling.seed == nil {
@@ -39,10 +39,13 @@ extension ChatServer {
       } else {
         try submit(plan, context.caller)
       }
-    archive.keep(.init(ticket: ticket, style: style, plan: plan, owner: context.owner))
+    archive.keep(
+      .init(
+        ticket: ticket, style: style, plan: plan, owner: context.owner, bodyByteCount: byteCount))
     return EventStream(
       ticket: ticket, layout: plan.layout, choices: plan.fields.choices, presenter: presenter,
-      start: StreamPosition(choices: plan.answerCount), watches: watches(plan, context)
+      start: StreamPosition(choices: plan.answerCount), watches: watches(plan, context),
+      longestSilence: options.longestSilence
     ).response(generations, client: context.client)
   }
 
@@ -58,8 +61,6 @@ extension ChatServer {
         "there is no stream \"\(id.prefix(80))\" to continue; streams are kept for ten minutes",
         param: "id", code: "not_found", status: .notFound)
     }
-    // A stream that is asked for by GET costs as much as one that is posted.
-    if let refusal = context.caller.account?.admit(at: ServerTime.now) { throw refusal.error }
     guard position.counts.count == record.plan.answerCount else {
       throw APIError.invalid(
         "the position must have one number for each of the \(record.plan.answerCount) answers",
@@ -70,7 +71,7 @@ extension ChatServer {
     return EventStream(
       ticket: record.ticket, layout: record.plan.layout, choices: record.plan.fields.choices,
       presenter: presenter(record.style, record.ticket, record.plan), start: position,
-      watches: watches(record.plan, context)
+      watches: watches(record.plan, context), longestSilence: options.longestSilence
     ).response(generations, client: context.client, cancels: running == nil)
   }
 
@@ -202,11 +203,12 @@ extension ChatServer {
 }
 
 extension ChatServer {
-  /// The body of a request as JSON.
-  func json(of request: Request) async throws -> JSONValue {
+  /// The body of a request as JSON, and its bytes.
+  func json(of request: Request) async throws -> (value: JSONValue, byteCount: Int) {
     let body = try await bytes(of: request)
     do {
-      return try JSONValue(parsing: Array(body.readableBytesView))
+      let value = try JSONValue(parsing: Array(body.readableBytesView), replacingHalfPairs: true)
+      return (value, body.readableBytes)
     } catch {
       throw APIError.invalid("the request body is not valid JSON: \(error)", code: "invalid_json")
     }

@@ -56,7 +56,10 @@ extension ChatServer {
     var plan = asked
     plan.fields.sampling.seed = request.sampling.seed
     let ticket = ticket(id, created: note.created)
-    archive.keep(.init(ticket: ticket, style: style, plan: plan, owner: request.tenant))
+    archive.keep(
+      .init(
+        ticket: ticket, style: style, plan: plan, owner: request.tenant,
+        bodyByteCount: request.note.count))
   }
 
   private func ticket(_ id: String, created: Int) -> AnswerTicket {
@@ -73,9 +76,16 @@ extension ChatServer {
     let ticket = ticket(request.id?.description ?? "", created: note.created)
     archive.keep(
       .init(
-        ticket: ticket, style: style, plan: plan, owner: request.tenant, wasTakenUp: true))
+        ticket: ticket, style: style, plan: plan, owner: request.tenant,
+        bodyByteCount: request.note.count, wasTakenUp: true))
     guard let prompt = plan.prompts.first else { return request }
+    guard prompt == request.prompt else {
+      throw APIError.invalid(
+        "its prompt would be another one now; start the server with the chat format of before")
+    }
     var restored = try self.request(prompt, plan)
+    restored.sampling = request.sampling
+    restored.maxTokens = request.maxTokens
     restored.id = request.id
     restored.tenant = request.tenant
     restored.priority = request.priority

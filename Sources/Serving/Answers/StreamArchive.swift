@@ -20,6 +20,8 @@ final class StreamArchive: Sendable {
     let plan: AnswerPlan
     /// Whose it is; others do not find it.
     let owner: String?
+    /// Bytes of the request's body, of which fields are kept.
+    let bodyByteCount: Int
     /// Whether the engine runs it since a restart.
     var wasTakenUp = false
   }
@@ -50,7 +52,7 @@ final class StreamArchive: Sendable {
   /// Keeps a record, and drops the oldest ones if need be.
   func keep(_ record: Record) {
     let size =
-      4096 + record.plan.prompts.reduce(0) { $0 + 4 * $1.count }
+      4096 + record.bodyByteCount + record.plan.prompts.reduce(0) { $0 + 4 * $1.count }
       + record.plan.layout.echo.reduce(0) { $0 + $1.utf8.count }
     let now = ContinuousClock.now
     state.withLock { state in

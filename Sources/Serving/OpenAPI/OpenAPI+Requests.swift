@@ -12,12 +12,12 @@ extension OpenAPI {
     "penalty_window": {"type": ["integer", "null"], "minimum": 0, "maximum": 1048576, "description": "How many of the last tokens count for the penalties."},
     "seed": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 9223372036854775807, "description": "The same request with the same seed has the same answer; -1: a random one."},
     "logit_bias": {"type": ["object", "null"], "maxProperties": 1024, "propertyNames": {"pattern": "^[0-9]{1,9}$"}, "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}},
-    "stop": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/StopString"}, {"type": "array", "maxItems": 4, "items": {"$ref": "#/components/schemas/StopString"}}]},
+    "stop": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/StopString"}, {"type": "array", "maxItems": 16, "items": {"$ref": "#/components/schemas/StopString"}}]},
     "ignore_eos": {"type": ["boolean", "null"], "description": "Go on after the model has ended its answer; for measurements."},
     "stream": {"type": ["boolean", "null"]},
     "stream_options": {"type": ["object", "null"], "description": "Only with stream true.", "properties": {"include_usage": {"type": ["boolean", "null"]}, "include_obfuscation": {"type": ["boolean", "null"]}}, "additionalProperties": {"type": "null"}},
-    "metadata": {}, "parallel_tool_calls": {}, "prompt_cache_key": {}, "safety_identifier": {},
-    "service_tier": {}, "user": {}, "verbosity": {}
+    "metadata": {}, "parallel_tool_calls": {}, "prompt_cache_key": {}, "prompt_cache_retention": {},
+    "safety_identifier": {}, "service_tier": {}, "user": {}, "verbosity": {}
     """#
 
   private static let completionMembers = #"""
@@ -42,7 +42,8 @@ extension OpenAPI {
         "parallel_tool_calls": {"type": ["boolean", "null"]},
         "logprobs": {"type": ["boolean", "null"]},
         "top_logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20},
-        "thinking": {"type": ["object", "null"], "properties": {"type": {"enum": ["enabled", "disabled", "auto", null]}}, "additionalProperties": {"type": "null"}},
+        "modalities": {"type": ["array", "null"], "minItems": 1, "maxItems": 1, "items": {"const": "text"}},
+        "thinking": {"type": ["object", "null"], "properties": {"type": {"enum": ["enabled", "disabled", "auto", null]}, "budget_tokens": {"type": ["integer", "null"]}}, "additionalProperties": {"type": "null"}},
         "reasoning_effort": {"enum": ["none", "minimal", "low", "medium", "high", "xhigh", null]},
         "chat_template_kwargs": {"type": ["object", "null"], "properties": {"thinking": {"type": ["boolean", "null"]}, "enable_thinking": {"type": ["boolean", "null"]}}, "additionalProperties": {"type": "null"}}
       },
@@ -57,7 +58,7 @@ extension OpenAPI {
         "suffix": {"type": ["string", "null"], "description": "What follows the gap, for models that can fill one."},
         "echo": {"type": ["boolean", "null"], "description": "Whether answers begin with their prompts; not with logprobs."},
         "best_of": {"type": ["integer", "null"], "minimum": 1, "maximum": 16, "description": "Must be n."},
-        "logprobs": {"type": ["integer", "null"], "minimum": 0, "maximum": 20}
+        "logprobs": {"oneOf": [{"type": ["integer", "null"], "minimum": 0, "maximum": 20}, {"const": false}]}
       },
       "additionalProperties": {"type": "null"}
     },
@@ -108,10 +109,13 @@ extension OpenAPI {
 
   static let messageSchemas = #"""
     "Content": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/components/schemas/TextPart"}}]},
-    "TextPart": {"type": "object", "required": ["type", "text"], "properties": {"type": {"enum": ["text", "input_text", "output_text"]}, "text": {"type": "string"}}},
+    "TextPart": {"oneOf": [
+      {"type": "object", "required": ["type", "text"], "properties": {"type": {"enum": ["text", "input_text", "output_text"]}, "text": {"type": "string"}}},
+      {"type": "object", "required": ["type", "refusal"], "properties": {"type": {"const": "refusal"}, "refusal": {"type": "string"}}}
+    ]},
     "Message": {"oneOf": [
-      {"type": "object", "required": ["role", "content"], "properties": {"role": {"enum": ["system", "developer", "user"]}, "content": {"$ref": "#/components/schemas/Content"}, "name": {}, "refusal": {}, "annotations": {}, "audio": {}, "function_call": {}}, "additionalProperties": {"type": "null"}},
-      {"type": "object", "required": ["role"], "properties": {"role": {"const": "assistant"}, "content": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Content"}]}, "reasoning_content": {"type": ["string", "null"]}, "tool_calls": {"type": ["array", "null"], "maxItems": 128, "items": {"$ref": "#/components/schemas/ToolCall"}}, "name": {}, "refusal": {}, "annotations": {}, "audio": {}, "function_call": {}}, "additionalProperties": {"type": "null"}},
+      {"type": "object", "required": ["role", "content"], "properties": {"role": {"enum": ["system", "developer", "user"]}, "content": {"$ref": "#/components/schemas/Content"}, "name": {}, "refusal": {}, "annotations": {}, "audio": {}, "function_call": {}, "provider_specific_fields": {}, "reasoning": {}, "reasoning_details": {}, "thinking_blocks": {}}, "additionalProperties": {"type": "null"}},
+      {"type": "object", "required": ["role"], "properties": {"role": {"const": "assistant"}, "content": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/Content"}]}, "reasoning_content": {"type": ["string", "null"]}, "tool_calls": {"type": ["array", "null"], "maxItems": 128, "items": {"$ref": "#/components/schemas/ToolCall"}}, "name": {}, "refusal": {}, "annotations": {}, "audio": {}, "function_call": {}, "provider_specific_fields": {}, "reasoning": {}, "reasoning_details": {}, "thinking_blocks": {}}, "additionalProperties": {"type": "null"}},
       {"type": "object", "required": ["role", "content", "tool_call_id"], "properties": {"role": {"const": "tool"}, "content": {"$ref": "#/components/schemas/Content"}, "tool_call_id": {"type": "string"}, "name": {}}, "additionalProperties": {"type": "null"}}
     ]},
     "ToolCall": {"type": "object", "required": ["id", "function"], "properties": {"id": {"type": "string"}, "type": {"enum": ["function", null]}, "index": {}, "function": {"type": "object", "required": ["name", "arguments"], "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}}, "additionalProperties": {"type": "null"}}}, "additionalProperties": {"type": "null"}},

@@ -137,25 +137,32 @@ function setBusy(controller) {
 /** An answer while it comes and afterwards. */
 class Answer {
   text = "";
+  #thinking = "";
   #start = performance.now();
   #first = 0;
   #parts = 0;
   #usage = null;
   #reason = null;
   #frame = 0;
+  #thoughts = element("div", { class: "prose" });
+  #summary = element("summary", {}, "Thinking");
+  #details = element(
+    "details", { class: "thinking", hidden: true, on: { toggle: () => this.#show() } }, this.#summary, this.#thoughts);
   #body = element("div", { class: "body prose waiting" });
   #foot = element("footer");
-  node = element("article", { class: "message assistant", "aria-label": "The model" }, this.#body, this.#foot);
+  node = element("article", { class: "message assistant", "aria-label": "The model" }, this.#details, this.#body, this.#foot);
 
   take(part) {
     if (part.usage) this.#usage = part.usage;
     const choice = part.choices?.[0];
     if (choice?.finish_reason) this.#reason = choice.finish_reason;
     const piece = choice?.delta?.content;
-    if (!piece) return;
+    const thought = choice?.delta?.reasoning_content;
+    if (!piece && !thought) return;
     if (!this.#first) this.#first = performance.now();
     this.#parts += 1;
-    this.text += piece;
+    this.text += piece ?? "";
+    this.#thinking += thought ?? "";
     this.#frame ||= requestAnimationFrame(() => this.#show());
   }
 
@@ -164,6 +171,11 @@ class Answer {
     const messages = at("messages");
     const isAtEnd = messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
     this.#body.classList.toggle("waiting", !this.text);
+    if (this.#thinking) {
+      this.#details.hidden = false;
+      this.#summary.textContent = this.text ? "Thoughts" : "Thinking";
+      if (this.#details.open || !this.#thoughts.textContent) render(this.#thoughts, this.#thinking.trim());
+    }
     render(this.#body, this.text.trimStart());
     this.#foot.replaceChildren(...this.#facts());
     if (isAtEnd) messages.scrollTop = messages.scrollHeight;
@@ -177,7 +189,8 @@ class Answer {
     if (this.#first && tokens > 1 && seconds > 0) facts.push(`${number((tokens - 1) / seconds)} tokens/s`);
     if (this.#usage) facts.push(`${tokens} tokens`);
     if (this.#first) facts.push(`first after ${time((this.#first - this.#start) * 1000)}`);
-    if (this.#reason === "length") facts.push("cut off at the longest answer");
+    if (this.#reason === "length" && !this.text) facts.push("cut off while thinking: allow longer answers");
+    else if (this.#reason === "length") facts.push("cut off at the longest answer");
     return facts.map((fact) => element("span", {}, fact));
   }
 

@@ -31,7 +31,11 @@ struct ResponsePresenter: AnswerPresenter {
       items.append(item(.call(index: index, name: call.name), items.count, call.arguments))
     }
     return response(
-      Self.status(answer.ending), items.map { $0.json(names, settings, isDone: true) },
+      Self.status(answer.ending),
+      items.enumerated().map { index, item in
+        let isLast = index == items.count - 1
+        return item.json(names, settings, isLast ? Self.status(answer.ending) : "completed")
+      },
       answer.ending, usage)
   }
 
@@ -125,7 +129,7 @@ struct ResponsePresenter: AnswerPresenter {
         "response.output_item.added",
         [
           ("output_index", .integer(item.index)),
-          ("item", item.json(names, settings, isDone: false)),
+          ("item", item.json(names, settings, "in_progress")),
         ]))
     if let part = item.part(names, settings) {
       events.append(event("response.content_part.added", item.place + [("part", part)]))
@@ -133,10 +137,10 @@ struct ResponsePresenter: AnswerPresenter {
     return events
   }
 
-  private mutating func finishItem() -> [ServerEvent] {
+  private mutating func finishItem(_ status: String = "completed") -> [ServerEvent] {
     guard let item = open else { return [] }
     open = nil
-    let json = item.json(names, settings, isDone: true)
+    let json = item.json(names, settings, status)
     finished.append(json)
     var members = item.place
     switch item.kind {
@@ -165,7 +169,7 @@ struct ResponsePresenter: AnswerPresenter {
     self.ending = ending
     open?.logProbabilities += logProbabilities
     let opening = open == nil && finished.isEmpty ? start(.message) : []
-    return opening + finishItem()
+    return opening + finishItem(Self.status(ending))
   }
 
   mutating func end(_ usage: AnswerUsage) -> [ServerEvent] {
@@ -242,9 +246,11 @@ private struct ResponseItem: Sendable {
     settings.showsLogProbabilities ? names.content(entries) : []
   }
 
-  func json(_ names: TokenNames, _ settings: ResponseSettings, isDone: Bool) -> JSONValue {
-    let status: JSONValue = isDone ? "completed" : "in_progress"
+  /// The item; without content while it is in progress.
+  func json(_ names: TokenNames, _ settings: ResponseSettings, _ status: String) -> JSONValue {
+    let isDone = status != "in_progress"
     let content = isDone ? part(names, settings).map { [$0] } ?? [] : []
+    let status = JSONValue.string(status)
     switch kind {
     case .reasoning:
       return [

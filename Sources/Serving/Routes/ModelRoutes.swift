@@ -14,7 +14,8 @@ struct ModelRoutes: RouteFamily {
       return Response.json(value: ["object": "list", "data": .array(names.map(model))])
     }
     router.get("v1/models/:model") { _, context in
-      let name = context.parameters.get("model") ?? server.options.modelName
+      let written = context.parameters.get("model") ?? server.options.modelName
+      let name = written.removingPercentEncoding ?? written
       try server.check(model: name)
       return Response.json(value: model(name))
     }

@@ -7,7 +7,10 @@ struct RequestRoutes: RouteFamily {
   func add(to router: Router<ServingContext>) {
     router.get("v1/requests/:id") { request, context in
       let id = context.parameters.get("id") ?? ""
-      return try server.resume(id, after: try position(of: request, id), context)
+      let position = try position(of: request, id)
+      // A stream that is asked for by GET costs as much as one that is posted.
+      if let refusal = context.caller.account?.admit(at: ServerTime.now) { throw refusal.error }
+      return try server.resume(id, after: position, context)
     }
   }
 

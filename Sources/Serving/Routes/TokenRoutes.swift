@@ -8,10 +8,10 @@ struct TokenRoutes: RouteFamily {
 
   func add(to router: Router<ServingContext>) {
     router.post("tokenize") { request, _ in
-      Response.json(value: try tokenize(await server.json(of: request)))
+      Response.json(value: try tokenize(await server.json(of: request).value))
     }
     router.post("detokenize") { request, _ in
-      Response.json(value: try detokenize(await server.json(of: request)))
+      Response.json(value: try detokenize(await server.json(of: request).value))
     }
   }
 
