@@ -182,7 +182,8 @@ final class ComputeThread: Sendable {
       try check(unit, geometry)
       status.begin()
       try faults?.reach(.loading)
-      try bank.load(unit.layer, unit.group, from: source, kernels: kernels)
+      // The thread is stuck when nothing comes: many workers may share the link that it comes by.
+      try bank.load(unit.layer, unit.group, from: source, kernels: kernels) { _ in status.begin() }
       status.end()
       status.loaded(groups: keptCount + index + 1, residentBytes: bank.residentByteCount)
     }

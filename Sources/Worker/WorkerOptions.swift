@@ -31,9 +31,10 @@ public struct WorkerOptions: Sendable {
   public var retryPause: Duration = .seconds(2)
   /// How long a worker that is asked to go waits for others to take over what it holds.
   public var drainTimeout: Duration = .seconds(20)
-  /// Called about once a second, as long as no unit of work takes longer than `stuckLimit`.
+  /// Called about once a second, as long as the compute thread is not stuck.
   public var onProgress: (@Sendable () -> Void)?
-  /// Time for one expert group or dispatch after which the compute thread counts as stuck.
+  /// Time for one dispatch, or without bytes of an expert group that is loaded, after which the
+  /// compute thread counts as stuck.
   ///
   /// A dispatch may do so earlier: after many times what such dispatches take. Then `run` ends.
   public var stuckLimit: Duration = .seconds(120)

@@ -22,7 +22,8 @@ final class WorkerStatus: Sendable {
 
   private let state = Mutex(State())
 
-  /// The compute thread takes up a unit of work: a dispatch of `size` entries, or a group to load.
+  /// The compute thread takes up a unit of work: a dispatch of `size` entries, or a part of a group
+  /// to load.
   func begin(size: Int? = nil) {
     state.withLock {
       $0.busySince = MonotonicTime.nanoseconds

@@ -55,15 +55,18 @@ final class FakeCoordinator {
     try router.send(&message, to: peer)
   }
 
-  /// Welcomes the first worker that says hello.
-  func welcome(_ model: TestModel, dataPort: Int = 9) throws -> RoutingID? {
+  /// Welcomes the first worker that says hello, to experts of another geometry if that is given.
+  func welcome(
+    _ model: TestModel, geometry: ExpertGeometry? = nil, dataPort: Int = 9
+  ) throws -> RoutingID? {
     while let (body, peer) = try receive() {
       guard case .hello = body else { continue }
       try send(
         .welcome(
           Welcome(
             worker: WorkerID(0), dataPort: dataPort, modelDigest: model.archive.digest,
-            geometry: model.geometry, progressMilliseconds: 50, silenceMilliseconds: 60_000)),
+            geometry: geometry ?? model.geometry, progressMilliseconds: 50,
+            silenceMilliseconds: 60_000)),
         to: peer)
       return peer
     }
