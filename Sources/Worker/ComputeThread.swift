@@ -84,8 +84,10 @@ final class ComputeThread: Sendable {
 
   private func run() {
     do {
-      let bank = try work.geometry.map(load)
+      let bank = work.geometry.map(takeBank)
+      // Also when loading ends early: the next coordinator may want what has come.
       defer { if let bank { held.keep(bank, of: work.model) } }
+      if let bank { try load(into: bank) }
       var server = try DataServer(
         work, context: context, bank: bank, kernels: kernels, faults: faults)
       try server.attach(while: { !flag.isRaised })
@@ -168,14 +170,15 @@ final class ComputeThread: Sendable {
     }
   }
 
-  private func load(_ geometry: ExpertGeometry) throws -> ExpertBank {
+  /// Loads what was assigned and `bank` does not hold yet.
+  private func load(into bank: ExpertBank) throws {
+    let geometry = bank.geometry
     status.assigned(groups: work.units.count)
-    let bank = takeBank(geometry)
     let missing = work.units.filter { !bank.holds($0.layer, $0.group) }
     let keptCount = work.units.count - missing.count
     status.loaded(groups: keptCount, residentBytes: bank.residentByteCount)
     if keptCount > 0 { logger.notice("Kept \(keptCount) expert groups in memory") }
-    guard !missing.isEmpty else { return bank }
+    guard !missing.isEmpty else { return }
     let source = try openSource(geometry)
     for (index, unit) in missing.enumerated() {
       if flag.isRaised { throw WorkerError.assignment("loading was ended") }
@@ -187,7 +190,6 @@ final class ComputeThread: Sendable {
       status.end()
       status.loaded(groups: keptCount + index + 1, residentBytes: bank.residentByteCount)
     }
-    return bank
   }
 
   /// What is still in memory of the same model, without groups that others hold now; else nothing.

@@ -29,6 +29,16 @@ import Worker
     }
   }
 
+  /// Sends the bytes that were asked for.
+  private func give(
+    _ request: ChunkRequest, to sender: RoutingID, _ coordinator: FakeCoordinator
+  ) throws {
+    let payload = try bytes(request)
+    let digest = ModelDigest(sha256: payload.rawSpan)
+    try coordinator.send(
+      .chunkReply(ChunkReply(request: request, sha256: digest)), payload: payload, to: sender)
+  }
+
   /// Serves one unit, passing each chunk through `change`; returns how the worker reports.
   private func serve(
     _ worker: ThreadWorker, _ coordinator: FakeCoordinator,
@@ -94,15 +104,41 @@ import Worker
       silent = silent ?? sender
       guard sender != silent else { continue }
       other = sender
-      let payload = try bytes(request)
-      let digest = ModelDigest(sha256: payload.rawSpan)
-      try coordinator.send(
-        .chunkReply(ChunkReply(request: request, sha256: digest)), payload: payload, to: sender)
+      try give(request, to: sender, coordinator)
       // The data socket does not exist, so that the worker does not get further than this.
       break
     }
     #expect(silent != nil && other != nil)
     worker.stop()
+  }
+
+  /// All that had come was thrown away when the coordinator went, and what was held before with it.
+  @Test func `a load that was cut short goes on under the next coordinator`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    defer { worker.stop() }
+    let first = PlacementUnit(layer: unit.layer, group: GroupIndex(0))
+    let assignment = Assignment(origin: .transfer, units: [first, unit])
+    let peer = try #require(try coordinator.welcome(model))
+    try coordinator.send(.assignment(assignment), to: peer)
+    while let (body, sender) = try coordinator.receive() {
+      guard case .chunkRequest(let request) = body else { continue }
+      guard request.unit == first else { break }
+      try give(request, to: sender, coordinator)
+    }
+    try coordinator.send(.shutdown(exit: false, text: "enough"), to: peer)
+    let again = try #require(try coordinator.welcome(model))
+    let incarnation = coordinator.incarnation
+    try coordinator.send(.assignment(assignment), to: again)
+    var asked: PlacementUnit?
+    while asked == nil, let (body, _) = try coordinator.receive() {
+      guard case .chunkRequest(let request) = body, coordinator.incarnation == incarnation else {
+        continue
+      }
+      asked = request.unit
+    }
+    #expect(asked == unit)
+    #expect(worker.log.contain("Kept 1 expert groups in memory"), "\(worker.log.all)")
   }
 
   @Test func `patience grows with silence and with what chunks take, up to a limit`() {
