@@ -80,7 +80,9 @@ extension Membership {
     _ index: Int, _ progress: Progress, of epoch: Epoch, at time: Duration
   ) -> [Action] {
     guard members[index].assignedEpoch.rawValue > 0 else { return [] }
-    guard epoch < members[index].assignedEpoch else {
+    // Who has something to hold and waits cannot have heard of it, whatever epoch it reports.
+    let isIgnorant = progress.state == .waiting && !members[index].units.isEmpty
+    guard epoch < members[index].assignedEpoch || isIgnorant else {
       members[index].outdatedSince = nil
       let count = members[index].units.count
       guard progress.state == .serving, progress.loadedGroups == count,

@@ -28,7 +28,7 @@ final class WorkerSession {
   private var message = Multipart()
 
   private var welcome: Welcome?
-  private var epoch = Epoch(rawValue: 0)
+  private var epoch = Epoch(rawValue: 0)  // of the placement that this worker knows
   private var compute: ComputeThread?
   private var assignedEpoch = Epoch(rawValue: 0)
   private var readyEpoch = Epoch(rawValue: 0)  // that the coordinator was told of
@@ -152,7 +152,7 @@ final class WorkerSession {
     guard control.incarnation == incarnation else { return nil }
     lastHeard = MonotonicTime.now
     switch control.body {
-    case .welcome(let welcome): accept(welcome, control.epoch)
+    case .welcome(let welcome): accept(welcome)
     case .assignment(let assignment):
       guard control.epoch >= held.highestEpoch else {
         options.logger.warning("Not obeyed: a coordinator that a newer one has replaced")
@@ -179,10 +179,10 @@ final class WorkerSession {
     try codec.decodeControl(message.frame(0))
   }
 
-  private func accept(_ welcome: Welcome, _ epoch: Epoch) {
+  /// The placement is known once it is assigned: that message may be lost though this one was not.
+  private func accept(_ welcome: Welcome) {
     guard self.welcome == nil else { return }
     self.welcome = welcome
-    self.epoch = epoch
     nextReport = MonotonicTime.now
     options.logger.notice("Joined the coordinator at \(options.join) as \(welcome.worker)")
   }

@@ -32,6 +32,16 @@ final class FakeCoordinator {
     return nil
   }
 
+  /// The next report of progress, and the placement that its sender knows; nil when none comes.
+  func receiveReport() throws -> (Messages.Progress, Epoch)? {
+    for _ in 0..<400 {
+      guard try router.receive(&message, timeout: .milliseconds(50)) != nil else { continue }
+      let control = try Self.decode(message, codec)
+      if case .progress(let progress) = control.body { return (progress, control.epoch) }
+    }
+    return nil
+  }
+
   private static func decode(
     _ message: borrowing Multipart, _ codec: MessageCodec
   ) throws -> ControlMessage {

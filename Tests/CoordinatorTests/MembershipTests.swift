@@ -206,6 +206,12 @@ import Testing
     #expect(early.count == 1)
     let late = sent(membership.handle(report(.waiting, 0), from: first, of: old, at: .seconds(3)))
     #expect(late.contains { if case .assignment = $0.0 { true } else { false } })
+    // Nor does the newest epoch prove that it has come, which may be that of another message.
+    let newest = membership.epoch
+    _ = membership.handle(report(.waiting, 0), from: second, of: newest, at: .seconds(1))
+    let other = sent(
+      membership.handle(report(.waiting, 0), from: second, of: newest, at: .seconds(3)))
+    #expect(other.contains { if case .assignment = $0.0 { true } else { false } })
     for member in membership.members {
       _ = membership.handle(
         report(.serving, member.units.count), from: member.incarnation, of: membership.epoch,

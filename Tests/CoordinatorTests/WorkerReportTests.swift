@@ -45,4 +45,15 @@ import Worker
     }
     #expect(missing == 0 && !worker.hasEnded)
   }
+
+  /// It reported the placement of the welcome's epoch: when the assignment of that epoch was lost, nobody
+  /// saw that it had to be sent again, and the start hung.
+  @Test func `who was welcomed and not assigned anything knows no placement`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    defer { worker.stop() }
+    _ = try #require(try coordinator.welcome(model))  // in epoch 1
+    let (progress, epoch) = try #require(try coordinator.receiveReport())
+    #expect(progress.state == .waiting && epoch == Epoch(rawValue: 0))
+  }
 }
