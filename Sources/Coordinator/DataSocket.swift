@@ -9,6 +9,8 @@ final class DataSocket {
   enum Finding {
     case reply(ReplyHeader)
     case echo(EchoHeader)
+    /// Whose connection this is, which is known.
+    case attachment
     case stale
     case garbage(String)
   }
@@ -76,7 +78,7 @@ final class DataSocket {
     switch header.body {
     case .reply(let reply): return .reply(reply)
     case .echo(let echo): return .echo(echo)
-    case .attach: return .stale
+    case .attach: return .attachment
     case .dispatch, .probe, .ping, .measure:
       return .garbage("a message that only coordinators send")
     }

@@ -95,7 +95,7 @@ final class DataChannel: ProbeChannel {
         arrivedAt: arrivedAt)
     case .garbage(let what):
       throw ClusterError.probe(worker: link.label, reason: "it sent \(what)")
-    case .reply, .stale: return nil
+    case .reply, .attachment, .stale: return nil
     }
   }
 }

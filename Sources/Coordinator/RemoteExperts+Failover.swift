@@ -208,15 +208,17 @@ extension RemoteExperts {
 
   /// Notes whose connection a stranger says that it is.
   func attach(_ sender: RoutingID) {
-    staleReplyCount += 1
-    guard let incarnation = socket.attachment(inbox), attached[incarnation] == nil else { return }
+    guard let incarnation = socket.attachment(inbox) else {
+      staleReplyCount += 1
+      return
+    }
+    guard attached[incarnation] == nil else { return }  // workers say it again
     if attached.count >= Self.mostAttachments {
       // Workers that came, and were gone before they were assigned anything.
       let here = Set(health.roster.workers.map(\.incarnation))
       attached = attached.filter { here.contains($0.key) }
       guard attached.count < Self.mostAttachments else { return }
     }
-    staleReplyCount -= 1
     attached[incarnation] = sender
   }
 }

@@ -265,6 +265,7 @@ extension RemoteExperts {
       return true
     }
     switch socket.check(inbox, of: links[worker]) {
+    case .attachment: break
     case .stale, .echo: staleReplyCount += 1
     case .garbage(let what): lose(worker, "it sent \(what)", suspendedFor: Self.garbagePause)
     case .reply(let reply):

@@ -94,8 +94,9 @@ final class ComputeThread: Sendable {
       status.serving(work.epoch)
       var growth = Growth()
       while !flag.isRaised {
-        try server.serve(
+        let came = try server.serve(
           status, logger, timeout: growth.isRunning ? .milliseconds(2) : .milliseconds(50))
+        if !came { try server.attachAgain() }
         if let bank { try grow(bank, &growth) }
       }
     } catch {

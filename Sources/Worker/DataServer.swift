@@ -18,6 +18,8 @@ struct DataServer: ~Copyable {
   private var runner: DispatchRunner?  // nil for a dense model
   private var isInUse = false
   private var connectionHasEnded = false
+  private var nextAttachment = Duration.zero
+  private var attachmentPause: Duration = .seconds(1)
 
   /// A server of what `bank` holds; of probes only without one.
   init(
@@ -45,7 +47,10 @@ struct DataServer: ~Copyable {
     while isWanted() {
       outbox.removeAll()
       try appendEmpty(2)
-      if try send(.attach) { return }
+      if try send(.attach) {
+        nextAttachment = MonotonicTime.now + attachmentPause
+        return
+      }
       guard MonotonicTime.now < end else {
         throw WorkerError.interrupted(
           "no data connection to \(work.endpoint) for \(Self.connectionTime); if that goes on, check"
@@ -53,6 +58,20 @@ struct DataServer: ~Copyable {
       }
       _ = try dealer.receive(&inbox, timeout: .milliseconds(20))
     }
+  }
+
+  /// Says now and then again whose connection this is, until something has come by it: a connection
+  /// that ended may have taken the message along, and the coordinator waits for it.
+  ///
+  /// Less and less often: while nobody asks for anything, nobody reads such messages, and replies
+  /// need room in the same queue.
+  mutating func attachAgain() throws {
+    guard !isInUse, MonotonicTime.now >= nextAttachment else { return }
+    outbox.removeAll()
+    try appendEmpty(2)
+    guard try send(.attach) else { return }
+    attachmentPause = attachmentPause * 2
+    nextAttachment = MonotonicTime.now + attachmentPause
   }
 
   /// Takes in at most one message and answers it; false when none came in time.

@@ -171,6 +171,28 @@ import Worker
     #expect(remote.linkCount <= 3, "\(remote.linkCount)")
   }
 
+  /// It was said once: when it was lost with a connection that ended, the start waited for ever.
+  @Test func `a worker that nobody asks for anything says again whose connection it has`() throws {
+    let coordinator = try FakeCoordinator()
+    let data = try RouterSocket(try TransportContext(), bind: "tcp://127.0.0.1:*", .data())
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    defer { worker.stop() }
+    let port = try #require(data.port)
+    let peer = try #require(try coordinator.welcome(model, dataPort: port))
+    try coordinator.send(.assignment(Assignment(origin: .transfer, units: [])), to: peer)
+    let codec = MessageCodec()
+    var message = Multipart()
+    var senders: [RoutingID] = []
+    let limit = ContinuousClock.now + .seconds(20)
+    while senders.count < 2, ContinuousClock.now < limit {
+      guard let sender = try data.receive(&message, timeout: .milliseconds(50)) else { continue }
+      let header = try codec.decodeData(message.frame(0))
+      #expect(header.body == .attach && header.incarnation == coordinator.incarnation)
+      senders.append(sender)
+    }
+    #expect(senders.count == 2 && senders.first == senders.last)
+  }
+
   /// A data connection that fails in its handshake is not made again by the library: such a worker said
   /// that it lived, and never answered.
   @Test func `a worker without a data connection says so and joins anew`() throws {
