@@ -226,12 +226,19 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
 
   // MARK: - Chunks of weights
 
+  /// Sends a worker of this cluster any bytes of the model's experts that it asks for: what it was
+  /// assigned when it asked may be another's by now, and then it has no use for them.
   private func serve(_ request: ChunkRequest, _ incarnation: Incarnation, _ sender: RoutingID) {
+    guard isKnown(incarnation, withKeyOf: sender) else {
+      send(.refusal(Membership.unknownWorker), incarnation, sender)
+      return
+    }
     guard let source, let geometry = membership.rules.geometry,
-      let member = membership.member(incarnation), member.units.contains(request.unit),
-      isKnown(incarnation, withKeyOf: sender)
+      geometry.shape.contains(request.unit.layer), geometry.contains(request.unit.group)
     else {
-      let text = "layer \(request.unit.layer), group \(request.unit.group) was not assigned"
+      let text =
+        "layer \(request.unit.layer), group \(request.unit.group) was asked for, but the model has "
+        + "no such"
       send(.refusal(Refusal(.load, text)), incarnation, sender)
       return
     }

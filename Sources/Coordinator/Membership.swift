@@ -128,6 +128,10 @@ package struct Membership {
     members.first { $0.incarnation == incarnation && $0.lostReason == nil }
   }
 
+  /// What a worker is told that is no member, or not any more.
+  static let unknownWorker = Refusal(
+    .unknown, "this coordinator does not know that worker; it joins again")
+
   // MARK: - Messages
 
   /// Takes in a message of a worker, which knows the placement of `epoch`; nil is the newest.
@@ -141,8 +145,7 @@ package struct Membership {
       members[index].lostReason == nil
     else {
       guard case .hello(let hello) = body else {
-        let text = "this coordinator does not know that worker; it joins again"
-        return [.send(.refusal(Refusal(.unknown, text)), to: incarnation)]
+        return [.send(.refusal(Self.unknownWorker), to: incarnation)]
       }
       if let epoch, epoch.rawValue > 0 {
         guard phase == .gathering || epoch.term <= term else { return fence(incarnation) }

@@ -118,7 +118,9 @@ final class ChunkClient: ExpertSource {
     guard link.message.frameCount == 2 else { return }
     let control = try link.codec.decodeControl(link.message.frame(0))
     if case .refusal(let refusal) = control.body {
-      throw WorkerError.transfer(refusal.text)
+      // Who is not known, to this coordinator or the next at its address, joins again.
+      throw refusal.reason == .unknown
+        ? WorkerError.interrupted(refusal.text) : WorkerError.transfer(refusal.text)
     }
     guard case .chunkReply(let reply) = control.body, control.incarnation == incarnation,
       let failures = transfer.pending[reply.request]

@@ -130,6 +130,7 @@ final class ComputeThread: Sendable {
           bank.unload(layer, group)
         }
       }
+      growth.requested.subtract(growth.loader?.drop(except: growth.units) ?? [])
       let missing = units.filter {
         !bank.holds($0.layer, $0.group) && !growth.requested.contains($0)
       }

@@ -50,6 +50,15 @@ final class GroupLoader: Sendable {
     thread.start()
   }
 
+  /// Gives up what is not among `units` and has not been begun; returns that.
+  func drop(except units: Set<PlacementUnit>) -> [PlacementUnit] {
+    state.withLock { state in
+      let dropped = state.wanted.filter { !units.contains($0) }
+      state.wanted.removeAll { !units.contains($0) }
+      return dropped
+    }
+  }
+
   /// What has been loaded since the last call.
   ///
   /// - Throws: Why loading has ended early.

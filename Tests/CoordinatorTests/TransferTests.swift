@@ -1,5 +1,6 @@
 import Coordinator
 import Experts
+import Kernels
 import Messages
 import ModelFiles
 import Placement
@@ -199,31 +200,89 @@ import Worker
     #expect(worker.log.contain("The coordinator ends: enough"))
   }
 
-  @Test func `a coordinator gives no chunk that was not assigned`() throws {
-    let coordinator = try makeCoordinator(model.served, workers: 1)
-    let worker = ScriptedWorker(join: coordinator.endpoint) { [$0] }
-    try coordinator.gather()
-    let context = try TransportContext()
+  /// A worker that its coordinator did not know any more took the refusal of a chunk for a failure that
+  /// joining again does not cure, and its process ended.
+  @Test func `a worker whose chunk is refused because nobody knows it joins again`() throws {
+    let coordinator = try FakeCoordinator()
+    let worker = ThreadWorker(join: coordinator.router.endpoint, model: nil)
+    defer { worker.stop() }
+    let peer = try #require(try coordinator.welcome(model))
+    let first = coordinator.incarnation
+    try coordinator.send(.assignment(Assignment(origin: .transfer, units: [unit])), to: peer)
+    var isRefused = false
+    var hasJoinedAgain = false
+    while !hasJoinedAgain, let (body, sender) = try coordinator.receive() {
+      switch body {
+      case .chunkRequest where !isRefused:
+        isRefused = true
+        try coordinator.send(.refusal(Refusal(.unknown, "who is that?")), to: sender)
+      case .hello: hasJoinedAgain = coordinator.incarnation != first
+      default: break
+      }
+    }
+    #expect(hasJoinedAgain && !worker.hasEnded)
+    #expect(worker.log.contain("Joining anew: who is that?"), "\(worker.log.all)")
+  }
+
+  /// The units of a worker may change while it asks for one of them: refusing what was not its own any
+  /// more made it give up.
+  @Test func `a coordinator gives its workers any chunk of the experts, and strangers none`() throws
+  {
+    let coordinator = try makeCoordinator(model.served, workers: 2)
+    defer { coordinator.shutdown() }
     let dealer = try DealerSocket(
-      context, connect: coordinator.endpoint, as: .random(), .control)
-    let codec = MessageCodec()
+      try TransportContext(), connect: coordinator.endpoint, as: .random(), .control)
+    let worker = Incarnation.random()
+    let hello = Hello(
+      name: "asking", memoryBudget: 1 << 30, cores: 1, instructionSet: "scalar",
+      memoryBandwidth: 0, numericsProfile: testKernels.numericsProfile, modelDigest: nil,
+      software: "test")
+    guard case .welcome? = try reply(to: .hello(hello), of: worker, dealer, coordinator) else {
+      Issue.record("not welcomed")
+      return
+    }
     let request = ChunkRequest(unit: unit, offset: 0, count: 10)
-    var message = Multipart()
-    var bytes: [UInt8] = []
+    let payload = try bytes(request)
+    let digest = ModelDigest(sha256: payload.rawSpan)
+    #expect(
+      try reply(to: .chunkRequest(request), of: worker, dealer, coordinator)
+        == .chunkReply(ChunkReply(request: request, sha256: digest)))
+    let strange = ChunkRequest(
+      unit: PlacementUnit(layer: LayerIndex(99), group: GroupIndex(1)), offset: 0, count: 10)
+    #expect(
+      try reply(to: .chunkRequest(strange), of: worker, dealer, coordinator)
+        == .refusal(
+          Refusal(.load, "layer 99, group 1 was asked for, but the model has no such")))
+    #expect(
+      try reply(to: .chunkRequest(request), of: .random(), dealer, coordinator)
+        == .refusal(
+          Refusal(.unknown, "this coordinator does not know that worker; it joins again")))
+  }
+
+  /// What a coordinator that gathers answers to a message, besides signs of life.
+  private func reply(
+    to body: ControlMessage.Body, of incarnation: Incarnation, _ dealer: DealerSocket,
+    _ coordinator: ClusterCoordinator
+  ) throws -> ControlMessage.Body? {
+    let codec = MessageCodec()
+    var frame: [UInt8] = []
     try codec.encode(
-      ControlMessage(
-        incarnation: .random(), epoch: Epoch(rawValue: 1), body: .chunkRequest(request)),
-      into: &bytes)
+      ControlMessage(incarnation: incarnation, epoch: Epoch(rawValue: 1), body: body),
+      into: &frame)
+    var message = Multipart()
     repeat {
       message.removeAll()
-      try message.append(bytes)
+      try message.append(frame)
       try message.append(byteCount: 0)
+      try coordinator.step()
     } while try !dealer.send(&message)
-    #expect(try dealer.receive(&message, timeout: .seconds(10)))
-    #expect(
-      try codec.decodeControl(message.frame(0)).body
-        == .refusal(Refusal(.load, "layer 1, group 1 was not assigned")))
-    coordinator.shutdown()
-    worker.stop()
+    for _ in 0..<1_000 {
+      try coordinator.step()
+      guard try dealer.receive(&message, timeout: .milliseconds(10)) else { continue }
+      let answer = try codec.decodeControl(message.frame(0)).body
+      if case .progressAck = answer { continue }
+      return answer
+    }
+    return nil
   }
 }
