@@ -97,7 +97,11 @@ final class ComputeThread: Sendable {
         let came = try server.serve(
           status, logger, timeout: growth.isRunning ? .milliseconds(2) : .milliseconds(50))
         if !came { try server.attachAgain() }
-        if let bank { try grow(bank, &growth) }
+        if let bank {
+          try grow(bank, &growth)
+        } else if let (_, epoch) = changed.withLock({ $0.take() }) {
+          status.serving(epoch)  // there is nothing to load
+        }
       }
     } catch {
       guard !flag.isRaised else { return }
@@ -175,7 +179,6 @@ final class ComputeThread: Sendable {
   /// Loads what was assigned and `bank` does not hold yet.
   private func load(into bank: ExpertBank) throws {
     let geometry = bank.geometry
-    status.assigned(groups: work.units.count)
     let missing = work.units.filter { !bank.holds($0.layer, $0.group) }
     let keptCount = work.units.count - missing.count
     status.loaded(groups: keptCount, residentBytes: bank.residentByteCount)

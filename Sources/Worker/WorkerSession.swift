@@ -205,13 +205,12 @@ final class WorkerSession {
   private func accept(_ assignment: Assignment, _ epoch: Epoch) throws {
     guard let welcome else { return }
     assignedEpoch = epoch
+    self.epoch = epoch
+    status.assigned(groups: assignment.units.count, in: epoch)
     if let compute {
-      self.epoch = epoch
       options.logger.notice("To hold \(assignment.units.count) expert groups from now on")
-      status.assigned(groups: assignment.units.count)
       return compute.change(to: assignment.units, epoch)
     }
-    self.epoch = epoch
     let work = ComputeThread.Work(
       geometry: welcome.geometry, units: assignment.units, incarnation: incarnation, epoch: epoch,
       model: welcome.modelDigest, endpoint: dataEndpoint(port: welcome.dataPort),

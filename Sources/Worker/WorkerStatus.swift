@@ -1,9 +1,9 @@
-import Messages
+package import Messages
 import Synchronization
 import Telemetry
 
 /// What the compute thread tells the control thread; shared by the two.
-final class WorkerStatus: Sendable {
+package final class WorkerStatus: Sendable {
   private struct State {
     var state = Progress.State.waiting
     var counter: UInt64 = 0
@@ -14,6 +14,7 @@ final class WorkerStatus: Sendable {
     var assignedGroups = 0
     var residentBytes = 0
     var failure: Refusal?
+    var assignedEpoch = Epoch(rawValue: 0)  // of the last assignment
     var readyEpoch = Epoch(rawValue: 0)  // of the assignment that is loaded
     var isDraining = false
     var joinsAgain = false
@@ -21,6 +22,9 @@ final class WorkerStatus: Sendable {
   }
 
   private let state = Mutex(State())
+
+  /// The status of a worker that waits for an assignment.
+  package init() {}
 
   /// The compute thread takes up a unit of work: a dispatch of `size` entries, or a part of a group
   /// to load.
@@ -69,11 +73,12 @@ final class WorkerStatus: Sendable {
     }
   }
 
-  /// Loading starts, also of more than before.
-  func assigned(groups: Int) {
+  /// So many groups are to be loaded from now on, as assigned in `epoch`.
+  package func assigned(groups: Int, in epoch: Epoch) {
     state.withLock {
       $0.state = .loading
       $0.assignedGroups = groups
+      $0.assignedEpoch = epoch
     }
   }
 
@@ -81,16 +86,18 @@ final class WorkerStatus: Sendable {
   func draining() { state.withLock { $0.isDraining = true } }
 
   /// So many groups are loaded.
-  func loaded(groups: Int, residentBytes: Int) {
+  package func loaded(groups: Int, residentBytes: Int) {
     state.withLock {
       $0.loadedGroups = groups
       $0.residentBytes = residentBytes
     }
   }
 
-  /// What was assigned in `epoch` is loaded, and dispatches are answered.
-  func serving(_ epoch: Epoch) {
+  /// What was assigned in `epoch` is loaded, and dispatches are answered; nothing to report when
+  /// something else has been assigned meanwhile.
+  package func serving(_ epoch: Epoch) {
     state.withLock {
+      guard epoch == $0.assignedEpoch else { return }
       $0.state = .serving
       $0.readyEpoch = epoch
     }
@@ -111,7 +118,7 @@ final class WorkerStatus: Sendable {
   var failure: Refusal? { state.withLock { $0.failure } }
 
   /// What to report once what was assigned in `epoch` is loaded.
-  func ready(for epoch: Epoch) -> Ready? {
+  package func ready(for epoch: Epoch) -> Ready? {
     state.withLock {
       guard epoch.rawValue > 0, $0.readyEpoch == epoch else { return nil }
       return Ready(residentBytes: $0.residentBytes, loadedGroups: $0.loadedGroups)
@@ -119,7 +126,7 @@ final class WorkerStatus: Sendable {
   }
 
   /// The report of the moment.
-  var progress: Progress {
+  package var progress: Progress {
     state.withLock {
       Progress(
         state: $0.isDraining ? .draining : $0.state, counter: $0.counter,
