@@ -16,6 +16,7 @@ final class ClusterHealth: Sendable {
   private struct State {
     var summaries: [WorkerSummary] = []
     var roster = Roster()
+    var wholeVersion: UInt64 = 0  // of the last roster in which every group had a holder
     var plan: PlacementPlan?
     var losses: [Loss] = []
     var drains: [WorkerID] = []
@@ -40,6 +41,7 @@ final class ClusterHealth: Sendable {
     }
     state.withLock { [roster] in
       $0.roster = roster
+      if roster.isWhole { $0.wholeVersion = membership.rosterVersion }
       $0.plan = membership.plan
     }
     version.store(membership.rosterVersion, ordering: .releasing)
@@ -84,6 +86,9 @@ final class ClusterHealth: Sendable {
   /// Who answers for what.
   var roster: Roster { state.withLock { $0.roster } }
 
+  /// Whether every group had a holder in a roster after that of `version`.
+  func hasBeenWhole(since version: UInt64) -> Bool { state.withLock { $0.wholeVersion > version } }
+
   /// A worker is lost.
   func report(_ loss: Loss) { state.withLock { $0.losses.append(loss) } }
 
@@ -126,6 +131,9 @@ package struct Roster: Equatable, Sendable {
   package var holders: [[WorkerID]] = []
 
   package init() {}
+
+  /// Whether every group has a holder.
+  var isWhole: Bool { holders.allSatisfy { !$0.isEmpty } }
 }
 
 /// One worker, for tables and logs.

@@ -156,6 +156,14 @@ extension RemoteExperts {
         + "it has loaded them")
   }
 
+  /// Starts the time for a gap anew when the last one was closed while nobody asked.
+  ///
+  /// At the start of calls only: one that waits does so for as long as groups had no worker that
+  /// answered, however often others came and went.
+  func forgetClosedGap() {
+    if gapSince != nil, health.hasBeenWhole(since: rosterVersion) { gapSince = nil }
+  }
+
   /// Takes over who holds what.
   func refresh() {
     rosterVersion = health.rosterVersion

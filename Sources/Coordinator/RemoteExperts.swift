@@ -123,6 +123,7 @@ extension RemoteExperts {
         "layer \(layer) with \(batch.rowCount) rows is not what this cluster was set up for")
     }
     heartbeat?.beat()
+    forgetClosedGap()
     try keepUp()
     let slot = freeSlot()
     slot.begin(

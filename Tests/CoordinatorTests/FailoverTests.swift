@@ -134,6 +134,25 @@ import Worker
     try check(remote)
   }
 
+  /// The time without a worker went on after one had come and gone while nobody asked: the first request
+  /// of the next gap, minutes later, failed at once.
+  @Test func `a gap that was closed meanwhile does not count for the next one`() throws {
+    let (coordinator, workers) = try cluster(["a"]) { $0.recoveryTimeout = .milliseconds(500) }
+    defer { end(coordinator, workers) }
+    let remote = try #require(coordinator.experts)
+    workers[0].stop()
+    #expect(throws: ExpertsUnavailable.self) {
+      while true { _ = try answer(remote, layer, rows: 6, seed: 1) }
+    }
+    let second = join(coordinator, "b")
+    #expect(waits { live(coordinator).count == 1 })
+    second.stop()
+    #expect(waits { live(coordinator).isEmpty })
+    let start = ContinuousClock.now
+    #expect(throws: ExpertsUnavailable.self) { try answer(remote, layer, rows: 6, seed: 1) }
+    #expect(ContinuousClock.now - start >= .milliseconds(500))
+  }
+
   @Test func `a call waits for the worker that returns`() throws {
     let (coordinator, workers) = try cluster(["a"])
     let remote = try #require(coordinator.experts)
