@@ -15,7 +15,7 @@ extension Membership {
   ///
   /// - Returns: Whether somebody has just been found not to.
   mutating func noteStalls(at time: Duration) -> Bool {
-    guard phase == .serving, let geometry = rules.geometry else { return false }
+    guard phase == .serving, rules.geometry != nil else { return false }
     var hasChanged = false
     for index in members.indices where members[index].lostReason == nil {
       guard !members[index].units.isEmpty, !hasLoaded(members[index]) else {
@@ -29,17 +29,20 @@ extension Membership {
         members[index].isStalled = false
         continue
       }
-      guard !members[index].isStalled, time - last.at > Self.patience(geometry) else { continue }
+      guard !members[index].isStalled, time - last.at > loadLimit else { continue }
       members[index].isStalled = true
       hasChanged = true
     }
     return hasChanged
   }
 
-  private static func patience(_ geometry: ExpertGeometry) -> Duration {
-    let largest = geometry.layers.flatMap { layer in
-      geometry.groups.map { geometry.byteCount(layer, $0) }
-    }.max()
+  /// How long a worker may take for the largest group of `geometry`.
+  static func loadLimit(_ geometry: ExpertGeometry?) -> Duration {
+    let largest = geometry.flatMap { geometry in
+      geometry.layers.flatMap { layer in
+        geometry.groups.map { geometry.byteCount(layer, $0) }
+      }.max()
+    }
     return loadPatience + .seconds(Double(largest ?? 0) / leastBytesPerSecond)
   }
 

@@ -98,7 +98,9 @@ package struct Membership {
     package var label: String { "\(id) (\(hello.name))" }
   }
 
-  package internal(set) var rules: Rules
+  package internal(set) var rules: Rules {
+    didSet { loadLimit = Self.loadLimit(rules.geometry) }
+  }
   package internal(set) var phase = Phase.gathering
   package internal(set) var members: [Member] = []
   /// Who shall hold what.
@@ -113,10 +115,13 @@ package struct Membership {
   /// A change of places under way.
   package internal(set) var retuning: Retuning?
 
+  /// How long a worker may take for a group; it takes a walk over the geometry to know.
+  private(set) var loadLimit: Duration
   private var term: UInt64
 
   package init(_ rules: Rules) {
     self.rules = rules
+    loadLimit = Self.loadLimit(rules.geometry)
     term = rules.term
   }
 
