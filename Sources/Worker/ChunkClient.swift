@@ -25,12 +25,12 @@ final class ChunkClient: ExpertSource {
     var dealer: DealerSocket
     let codec = MessageCodec()
     var message = Multipart()
+    var patience: TransferPatience
   }
 
   private let link: Mutex<Link>
   private let incarnation: Incarnation
   private let epoch: Epoch
-  private let timeout: Duration
   private let connect: @Sendable () throws -> DealerSocket
   private let isStopped: @Sendable () -> Bool
 
@@ -53,10 +53,11 @@ final class ChunkClient: ExpertSource {
     connect = {
       try DealerSocket(context, connect: endpoint, as: .random(), .control.secured(by: security))
     }
-    link = Mutex(Link(dealer: try connect()))
+    link = Mutex(
+      Link(
+        dealer: try connect(), patience: TransferPatience(most: timeout, at: MonotonicTime.now)))
     self.incarnation = incarnation
     self.epoch = epoch
-    self.timeout = timeout
     self.isStopped = isStopped
   }
 
@@ -70,10 +71,9 @@ final class ChunkClient: ExpertSource {
     let requests = stride(from: bytes.lowerBound, to: bytes.upperBound, by: size).map {
       ChunkRequest(unit: unit, offset: $0, count: min(size, bytes.upperBound - $0))
     }
-    var transfer = Transfer(
-      waiting: requests.reversed(), start: bytes.lowerBound,
-      patience: TransferPatience(most: timeout, at: MonotonicTime.now))
+    var transfer = Transfer(waiting: requests.reversed(), start: bytes.lowerBound)
     let failure = link.withLock { link -> (any Error)? in
+      link.patience.begin(at: MonotonicTime.now)
       do {
         try run(&transfer, &link, into: &destination)
         return nil
@@ -86,7 +86,6 @@ final class ChunkClient: ExpertSource {
   private struct Transfer {
     var waiting: [ChunkRequest]  // the next one is the last
     let start: Int
-    var patience: TransferPatience
     var pending: [ChunkRequest: Int] = [:]  // times that what came was wrong
 
     var isDone: Bool { waiting.isEmpty && pending.isEmpty }
@@ -104,8 +103,8 @@ final class ChunkClient: ExpertSource {
       }
       if try link.dealer.receive(&link.message, timeout: .milliseconds(100)) {
         try accept(&transfer, &link, into: &destination)
-        transfer.patience.arrived(at: MonotonicTime.now)
-      } else if transfer.patience.isExhausted(at: MonotonicTime.now) {
+        link.patience.arrived(at: MonotonicTime.now)
+      } else if link.patience.isExhausted(at: MonotonicTime.now) {
         try connectAnew(&transfer, &link)
       }
     }
@@ -143,7 +142,7 @@ final class ChunkClient: ExpertSource {
   private func connectAnew(_ transfer: inout Transfer, _ link: inout Link) throws {
     transfer.waiting += transfer.pending.keys.sorted { $0.offset > $1.offset }
     transfer.pending = [:]
-    guard transfer.patience.tryAgain(at: MonotonicTime.now) else {
+    guard link.patience.tryAgain(at: MonotonicTime.now) else {
       throw failure(
         transfer.waiting.last, "did not come over \(TransferPatience.mostTries) connections")
     }

@@ -22,13 +22,24 @@ package struct TransferPatience {
     since = time
   }
 
-  /// Something came.
-  package mutating func arrived(at time: Duration) {
-    slowest = max(slowest, time - since)
-    limit = min(max(Self.least, slowest * Self.factor), most)
+  /// Begins to wait for more, over a connection that works: what chunks have taken is known, though a
+  /// stall does not count for ever.
+  package mutating func begin(at time: Duration) {
+    slowest = slowest / 2
+    limit = usualLimit
     since = time
     tries = 1
   }
+
+  /// Something came.
+  package mutating func arrived(at time: Duration) {
+    slowest = max(slowest, time - since)
+    limit = usualLimit
+    since = time
+    tries = 1
+  }
+
+  private var usualLimit: Duration { min(max(Self.least, slowest * Self.factor), most) }
 
   /// Whether nothing has come for too long.
   package func isExhausted(at time: Duration) -> Bool { time - since > limit }

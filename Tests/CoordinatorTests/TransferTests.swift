@@ -157,6 +157,11 @@ import Worker
     patience.arrived(at: time + .seconds(2))
     #expect(!patience.isExhausted(at: time + .seconds(10)), "four times what that one took")
     #expect(patience.isExhausted(at: time + .seconds(11)))
+    // Where chunks are slow, the next read does not break a connection to find that out again.
+    patience.begin(at: .seconds(100))
+    #expect(!patience.isExhausted(at: .seconds(104)) && patience.isExhausted(at: .seconds(105)))
+    for read in 0..<3 { patience.begin(at: .seconds(200 + read)) }
+    #expect(patience.isExhausted(at: .seconds(204)), "one slow chunk is forgotten")
     patience = TransferPatience(most: .milliseconds(500), at: .zero)
     #expect(patience.isExhausted(at: .milliseconds(501)))
   }
