@@ -55,8 +55,9 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
 
   /// Takes in at most one hello, waiting for it up to `timeout`, and leaves it unanswered.
   func hear(timeout: Duration) throws -> (Incarnation, Hello)? {
-    guard try router.receive(&message, timeout: timeout) != nil, message.frameCount == 2,
-      let control = try? Self.decode(message, codec), case .hello(let hello) = control.body
+    guard let sender = try router.receive(&message, timeout: timeout), message.frameCount == 2,
+      let control = try? Self.decode(message, codec), case .hello(let hello) = control.body,
+      isThere(control.incarnation, sender)
     else { return nil }
     return (control.incarnation, hello)
   }
@@ -150,6 +151,7 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
     }
     switch control.body {
     case .hello where peers[control.incarnation] == nil:
+      guard isThere(control.incarnation, sender) else { return }
       peers[control.incarnation] = sender
       handle(control)
       if membership.member(control.incarnation) == nil { peers[control.incarnation] = nil }
@@ -162,6 +164,17 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
       handle(control)
       if membership.member(control.incarnation) == nil { peers[control.incarnation] = nil }
     }
+  }
+
+  /// Whether who says hello for the first time is still there.
+  ///
+  /// Hellos wait while the model is loaded, and a worker that was started again meanwhile has left some
+  /// behind: it would count twice, and be lost at once.
+  private func isThere(_ incarnation: Incarnation, _ sender: RoutingID) -> Bool {
+    // It tells a worker nothing before it is welcomed; the library tells whether it can be sent.
+    let isThere = send(.progressAck(counter: 0), incarnation, sender)
+    if !isThere { logger.debug("Passed over the hello of a worker that has gone") }
+    return isThere
   }
 
   private static func decode(

@@ -1,6 +1,7 @@
 import Coordinator
 import Experts
 import Foundation
+import Kernels
 import LinkEmulation
 import Messages
 import ModelFiles
@@ -169,6 +170,42 @@ import Worker
       #expect(try answer(remote, model.geometry.layers[0], rows: 5, seed: 3) == expected)
     }
     #expect(remote.linkCount <= 3, "\(remote.linkCount)")
+  }
+
+  /// Hellos wait while a coordinator loads its model: those of a process that had been started again
+  /// counted as a worker, and its silence ended the start.
+  @Test func `who has gone before its hello is read does not count`() throws {
+    let log = LogLines()
+    let coordinator = try makeCoordinator(model.served, workers: 2, log: log)
+    defer { coordinator.shutdown() }
+    try comeAndGo(coordinator.endpoint)
+    usleep(300_000)
+    let limit = ContinuousClock.now + .seconds(20)
+    while coordinator.workers.isEmpty, !log.contain("has gone"), ContinuousClock.now < limit {
+      try coordinator.step()
+    }
+    #expect(coordinator.workers.isEmpty)
+    #expect(log.contain("Passed over the hello of a worker that has gone"), "\(log.all)")
+  }
+
+  /// Says hello, and closes the connection.
+  private func comeAndGo(_ endpoint: String) throws {
+    let dealer = try DealerSocket(
+      try TransportContext(), connect: endpoint, as: .random(), .control)
+    let hello = Hello(
+      name: "gone", memoryBudget: 1 << 30, cores: 1, instructionSet: "scalar", memoryBandwidth: 0,
+      numericsProfile: testKernels.numericsProfile, modelDigest: nil, software: "test")
+    var frame: [UInt8] = []
+    try MessageCodec().encode(
+      ControlMessage(incarnation: .random(), epoch: Epoch(rawValue: 0), body: .hello(hello)),
+      into: &frame)
+    var message = Multipart()
+    repeat {
+      usleep(1_000)
+      message.removeAll()
+      try message.append(frame)
+      try message.append(byteCount: 0)
+    } while try !dealer.send(&message)
   }
 
   /// It was said once: when it was lost with a connection that ended, the start waited for ever.
