@@ -169,7 +169,7 @@ class Cluster:
         host = f"127.0.0.{10 + int(name.split('-')[1])}"
         command = [
             self.options.conclave, "worker", "--join", f"tcp://{host}:{self.control}", "--name",
-            name, "--threads", "1", "--memory", self.options.memory]
+            name, "--threads", "1", "--memory", self.options.memory, "--drain-timeout", "20"]
         if int(name.split("-")[1]) % 2 == 0:
             command += ["--model", self.model]  # the others are sent their experts
         self.workers[name] = subprocess.Popen(

@@ -30,7 +30,7 @@ public struct WorkerOptions: Sendable {
   /// Pause before joining again after a refusal that may pass.
   public var retryPause: Duration = .seconds(2)
   /// How long a worker that is asked to go waits for others to take over what it holds.
-  public var drainTimeout: Duration = .seconds(20)
+  public var drainTimeout: Duration = .seconds(300)
   /// Called about once a second, as long as the compute thread is not stuck.
   public var onProgress: (@Sendable () -> Void)?
   /// Time for one dispatch, or without bytes of an expert group that is loaded, after which the

@@ -96,7 +96,9 @@ final class WorkerSession {
     guard readyEpoch.rawValue > 0 || drainLimit != nil else { return true }
     let now = MonotonicTime.now
     guard let drainLimit else {
-      options.logger.notice("Asking others to take over this worker's experts")
+      let seconds = Int(options.drainTimeout / .seconds(1))
+      options.logger.notice(
+        "Asking others to take over this worker's experts, for up to \(seconds) s")
       drainLimit = now + options.drainTimeout
       status.draining()
       nextReport = now

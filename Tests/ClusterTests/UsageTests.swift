@@ -99,6 +99,7 @@ extension ClusterTests {
       ["latency", "--workers", "1", "--count", "0"], ["latency"],
       ["latency", "--workers", "1", "--json", "--csv"],
       ["worker", "--join", "tcp://127.0.0.1:7400", "--hot-io", "0"],
+      ["worker", "--join", "tcp://127.0.0.1:7400", "--drain-timeout", "86401"],
       ["generate", "m", "--prompt", "a", "--overlap", "1"],
       ["generate", "m", "--prompt", "a", "--rebalance", "60"],
       ["generate", "m", "--prompt", "a", "--speculate", "9"],

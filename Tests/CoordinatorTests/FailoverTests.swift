@@ -197,6 +197,35 @@ import Worker
     #expect(live(coordinator).count == 1)
   }
 
+  @Test func `a worker that nobody can relieve goes when its time is over`() throws {
+    let coordinator = try makeCoordinator(model.served, workers: 1)
+    let worker = ThreadWorker(join: coordinator.endpoint, model: model.archive) {
+      $0.drainTimeout = .milliseconds(200)
+    }
+    defer { end(coordinator, [worker]) }
+    try coordinator.gather()
+    #expect(waits { worker.log.contain("Holding") })
+    worker.daemon.drain()
+    #expect(throws: Never.self) { try worker.waitForEnd()?.get() }
+    #expect(worker.log.contain("Nobody took over this worker's experts"), "\(worker.log.all)")
+  }
+
+  @Test func `a worker that wants to go does not wait for a coordinator that is gone`() throws {
+    let coordinator = try makeCoordinator(model.served, workers: 1) {
+      $0.workersEndWithIt = false
+      $0.silenceLimit = .seconds(2)
+    }
+    let worker = ThreadWorker(join: coordinator.endpoint, model: model.archive)
+    defer { worker.stop() }
+    try coordinator.gather()
+    #expect(waits { worker.log.contain("Holding") })
+    worker.daemon.drain()
+    #expect(waits { worker.log.contain("Asking others to take over") })
+    coordinator.shutdown()
+    #expect(throws: Never.self) { try worker.waitForEnd()?.get() }
+    #expect(worker.hasEnded)
+  }
+
   @Test func `a worker that lies is dropped and another one answers`() throws {
     let coordinator = try makeCoordinator(model.served, workers: 2) { $0.replicas = 2 }
     let honest = join(coordinator, "b")

@@ -16,8 +16,8 @@ struct WorkerCommand: ParsableCommand {
     discussion: """
       A worker needs no copy of the model: without --model it receives its experts from the \
       coordinator. It ends when the coordinator ends the cluster; SIGTERM and Ctrl-C first let \
-      others take over what it holds, a second one ends it at once. To join another machine it needs \
-      keys: `conclave keys --help` shows the few steps.
+      others take over what it holds, for as long as --drain-timeout says; a second one ends it at \
+      once. To join another machine it needs keys: `conclave keys --help` shows the few steps.
       """)
 
   @Option(
@@ -38,6 +38,13 @@ struct WorkerCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("What the coordinator calls this worker.", valueName: "name"))
   var name: String?
+
+  @Option(
+    name: .customLong("drain-timeout"),
+    help: ArgumentHelp(
+      "Seconds that others have to take over this worker's experts when it is told to end.",
+      valueName: "seconds"))
+  var drainTimeout = 300.0
 
   @Flag(
     help: "Join nobody: measure this machine and print its entry for the hosts file of `plan`.")
@@ -63,6 +70,10 @@ struct WorkerCommand: ParsableCommand {
       try Address.validate(join, option: "--join")
       try keyArguments.check(join: join)
     }
+    guard (0...86_400).contains(drainTimeout) else {
+      throw ValidationError(
+        "--drain-timeout must be from 0 to 86400 seconds, not \(drainTimeout)")
+    }
     if let name, name.isEmpty || name.utf8.count > 128 {
       throw ValidationError("--name must have 1 to 128 bytes")
     }
@@ -80,6 +91,7 @@ struct WorkerCommand: ParsableCommand {
       software: Conclave.configuration.version, logger: logger)
     options.security = security
     options.polling = pollingArguments.polling
+    options.drainTimeout = .seconds(drainTimeout)
     if ServiceNotice.isWatched { options.onProgress = { ServiceNotice.alive() } }
     options.endsWithStandardInput = endsWithInput
     options.measuresBandwidth = !endsWithInput  // equal machines need no comparing
