@@ -7,16 +7,22 @@
 #endif
 
 /// A new file that takes its name only when it is complete.
+///
+/// A link to a file stays, and the file that it leads to is replaced.
 final class OutputFile {
-  private let path: String
+  private let path: String  // as it was given, for messages
+  private let target: String
   private let partialPath: String
   private var descriptor: Int32
   private var offset = 0
 
   /// Creates `PATH.partial`, after asking whether the disk has room for `byteCount` bytes.
+  ///
+  /// - Throws: Also when a device, a pipe or a folder has that name.
   init(path: String, byteCount: Int) throws(ModelFileError) {
     self.path = path
-    partialPath = path + ".partial"
+    target = try Self.target(of: path)
+    partialPath = target + ".partial"
     descriptor = unsafe open(partialPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw failure("cannot create", remedy: "check the folder") }
     var space = statvfs()
@@ -53,9 +59,22 @@ final class OutputFile {
   func finish() throws(ModelFileError) {
     let status = close(descriptor)
     descriptor = -1
-    guard status == 0, unsafe rename(partialPath, path) == 0 else {
+    guard status == 0, unsafe rename(partialPath, target) == 0 else {
       throw failure("cannot complete", remedy: "check the disk's space")
     }
+  }
+
+  /// The file to make or to replace, behind all links.
+  private static func target(of path: String) throws(ModelFileError) -> String {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return path }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw ModelFileError(
+        file: path, "this is no regular file, and is not replaced", remedy: "give another name")
+    }
+    guard let file = unsafe realpath(path, nil) else { return path }
+    defer { unsafe free(file) }
+    return unsafe String(cString: file)
   }
 
   private func failure(_ problem: String, remedy: String) -> ModelFileError {

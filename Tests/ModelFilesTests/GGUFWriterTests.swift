@@ -116,6 +116,29 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
   }
 
+  /// A rename put a file in the place of the link, and of a device or a pipe.
+  @Test func aLinkStaysAndWhatIsNoFileIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let manager = FileManager.default
+    let (path, link) = (folder.path + "/model.gguf", folder.path + "/link.gguf")
+    try folder.write("old".utf8, to: "model.gguf")
+    try manager.createSymbolicLink(atPath: link, withDestinationPath: path)
+    try Self.write(Self.blueprint(), to: link)
+    #expect(try manager.destinationOfSymbolicLink(atPath: link) == path)
+    #expect(try ModelArchive.open(path).tensors.count == 3)
+    let pipe = folder.path + "/pipe.gguf"
+    unsafe mkfifo(pipe, 0o600)
+    for name in [pipe, folder.path] {
+      let error = #expect(throws: ModelFileError.self) {
+        _ = try GGUFWriter(Self.blueprint(), to: name)
+      }
+      #expect(
+        error?.description
+          == "\(name): this is no regular file, and is not replaced; give another name")
+    }
+    #expect(try manager.contentsOfDirectory(atPath: folder.path).count == 3)
+  }
+
   @Test func aFileThatTheDiskCannotHoldIsRefused() throws {
     let folder = try TemporaryFolder()
     var blueprint = GGUFBlueprint()

@@ -88,14 +88,6 @@ struct PromptArguments: ParsableArguments {
 enum TextFile {
   static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
-  /// Fails when there is no folder for a file that is to be written after long work.
-  static func checkFolder(of path: String) throws {
-    let folder = URL(filePath: path).deletingLastPathComponent().path
-    guard FileManager.default.isWritableFile(atPath: folder) else {
-      throw CommandFailure("\(path): cannot be written; check its folder")
-    }
-  }
-
   static func read(_ path: String) throws -> String {
     guard let file = FileHandle(forReadingAtPath: path),
       let data = try? file.readToEnd() ?? Data()

@@ -91,7 +91,7 @@ struct Latency: ParsableCommand {
 
   func run() throws {
     if clusterArguments.kind == .none { throw ValidationError(Self.noLink) }
-    for path in [html, save].compactMap(\.self) { try TextFile.checkFolder(of: path) }
+    for path in [html, save].compactMap(\.self) { try ResultFile.check(path) }
     let known = try baseline.map { try SavedLatencies(path: $0) }
     guard !watch else {
       return try withWorkers { prober, _ in

@@ -40,10 +40,6 @@ enum RoutingFile {
   ///
   /// - Throws: One line that names the file.
   static func write(_ trace: RoutingTrace, to path: String) throws {
-    do {
-      try Data(trace.bytes).write(to: URL(filePath: path), options: .atomic)
-    } catch {
-      throw CommandFailure("\(path): cannot be written: \(error.localizedDescription)")
-    }
+    try ResultFile.write(Data(trace.bytes), to: path)
   }
 }

@@ -11,13 +11,7 @@ struct LatencyPage {
 
   init(_ report: LatencyReport) { self.report = report }
 
-  func write(to path: String) throws {
-    do {
-      try Data(html.utf8).write(to: URL(filePath: path), options: .atomic)
-    } catch {
-      throw CommandFailure("\(path): cannot be written; check the folder")
-    }
-  }
+  func write(to path: String) throws { try ResultFile.write(Data(html.utf8), to: path) }
 
   /// The page with its data; a `<` in a name must not end the script.
   var html: String {

@@ -68,7 +68,7 @@ struct SavedLatencies: Codable {
   /// Writes these histograms together with those that are in the file already.
   func add(to path: String) throws {
     var all = self
-    if FileManager.default.fileExists(atPath: path) {
+    if ResultFile.isFile(path) {
       all = try SavedLatencies(path: path)
       for (name, new) in series {
         all.series[name] = all.series[name].map { $0.adding(new) } ?? new
@@ -76,11 +76,7 @@ struct SavedLatencies: Codable {
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
-    do {
-      try encoder.encode(all).write(to: URL(filePath: path), options: .atomic)
-    } catch {
-      throw CommandFailure("\(path): cannot be written; check the folder")
-    }
+    try ResultFile.write(encoder.encode(all), to: path)
   }
 }
 

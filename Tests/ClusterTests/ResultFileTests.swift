@@ -1,0 +1,47 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+extension ClusterTests {
+  /// Files that options name for results.
+  @Suite struct ResultFiles {
+    let folder: URL
+
+    init() throws {
+      folder = FileManager.default.temporaryDirectory.appending(path: "conclave-\(UUID())")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    private func path(_ name: String) -> String { folder.appending(path: name).path }
+
+    private func kind(_ path: String) -> mode_t {
+      var status = stat()
+      return unsafe lstat(path, &status) == 0 ? status.st_mode & S_IFMT : 0
+    }
+
+    private func record(_ path: String) throws -> ChildProcess.Ended {
+      try ConclaveCommand.run([
+        "generate", Fixtures.demoModel, "--tokens", "1,2,3", "--max-tokens", "4",
+        "--record-routing", path,
+      ])
+    }
+
+    /// A rename put a file in the place of the link, and of the pipe, whose reader waited forever.
+    @Test func `a link stays, and a pipe is written to`() throws {
+      defer { try? FileManager.default.removeItem(at: folder) }
+      try Data("old".utf8).write(to: folder.appending(path: "file"))
+      try FileManager.default.createSymbolicLink(
+        atPath: path("link"), withDestinationPath: path("file"))
+      #expect(try record(path("link")).status == 0)
+      #expect(kind(path("link")) == S_IFLNK)
+      let written = try Data(contentsOf: folder.appending(path: "file"))
+      #expect(written.count > 20)
+      unsafe mkfifo(path("pipe"), 0o600)
+      let reader = try ChildProcess("/bin/cat", [path("pipe")])
+      #expect(try record(path("pipe")).status == 0)
+      #expect(reader.wait(limit: .seconds(20)).output == written)
+      #expect(kind(path("pipe")) == S_IFIFO)
+    }
+  }
+}
