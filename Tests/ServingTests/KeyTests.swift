@@ -76,6 +76,22 @@ private func mode(_ path: String) throws -> Int {
         + " run chmod 600 on it")
   }
 
+  /// The mode was the link's, 777, and a revoked key went on working: the link was replaced.
+  @Test func aFileBehindALinkIsReadAndChangedAndTheLinkStays() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.keys([APIKey(name: "a", digest: APISecret.random().digest)])
+    let link = folder.path + "/link"
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: path)
+    var file = try KeyFile(reading: link)
+    #expect(file.keys.map(\.name) == ["a"])
+    try file.remove(named: "a")
+    try file.write()
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == path)
+    #expect(try KeyFile(reading: path).keys.isEmpty)
+    try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: path)
+    #expect(throws: KeyFileError.self) { _ = try KeyFile(reading: link) }
+  }
+
   @Test func aMissingFileSaysHowToMakeOne() {
     let error = #expect(throws: KeyFileError.self) { _ = try KeyFile(reading: "/no-such-file") }
     #expect(

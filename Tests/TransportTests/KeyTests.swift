@@ -128,6 +128,20 @@ import Transport
     }
   }
 
+  /// The link was replaced, and the file that a coordinator reads was not.
+  @Test func `a list behind a link is changed, and the link stays`() throws {
+    defer { remove() }
+    let manager = FileManager.default
+    try manager.createSymbolicLink(atPath: path("link"), withDestinationPath: path("list"))
+    _ = try write("", "list")
+    var file = try AllowListFile(reading: path("link"))
+    try file.add(.init(key: KeyPair.random().publicKey, name: "rack1"))
+    try file.write()
+    #expect(try manager.destinationOfSymbolicLink(atPath: path("link")) == path("list"))
+    #expect(try AllowListFile(reading: path("list")).entries.map(\.name) == ["rack1"])
+    #expect(try Set(manager.contentsOfDirectory(atPath: folder.path)) == ["link", "list"])
+  }
+
   @Test(arguments: [
     ("tcp://127.0.0.1:7400", true), ("tcp://127.9.9.9:*", true), ("tcp://localhost:1", true),
     ("tcp://[::1]:1", true), ("tcp://0.0.0.0:1", false), ("tcp://*:1", false),

@@ -62,12 +62,13 @@ public struct KeyFile: Sendable {
     keys.remove(at: index)
   }
 
-  /// Writes the file whole or not at all, for its owner alone.
+  /// Writes the file whole or not at all, for its owner alone; a link to a file stays.
   ///
   /// - Throws: `KeyFileError` when it cannot be written.
   public func write() throws(KeyFileError) {
     let text = Self.title + keys.map { Self.line($0) + "\n" }.joined()
-    let temporary = "\(path).\(UUID().uuidString)"
+    let place = Self.target(of: path)
+    let temporary = "\(place).\(UUID().uuidString)"
     let file = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw KeyFileError("\(path) cannot be written; check its folder") }
     let handle = FileHandle(fileDescriptor: file, closeOnDealloc: true)
@@ -78,38 +79,46 @@ public struct KeyFile: Sendable {
       try? FileManager.default.removeItem(atPath: temporary)
       throw KeyFileError("\(path) cannot be written; check its disk")
     }
-    guard unsafe rename(temporary, path) == 0 else {
+    guard unsafe rename(temporary, place) == 0 else {
       try? FileManager.default.removeItem(atPath: temporary)
       throw KeyFileError("\(path) cannot be replaced; check its folder")
     }
   }
 
-  /// Changes whenever the file does.
+  /// The file that a path leads to behind all links, and the path itself where there is none.
+  private static func target(of path: String) -> String {
+    guard let file = unsafe realpath(path, nil) else { return path }
+    defer { unsafe free(file) }
+    return unsafe String(cString: file)
+  }
+
+  /// Changes whenever the file does, or a link leads to another one.
   struct Stamp: Equatable, Sendable {
-    let modified: Date
+    let number: UInt64
     let size: Int
-    let number: Int
+    let seconds: Int
+    let nanoseconds: Int
   }
 
   /// The file's stamp; nil when there is no file.
   static func stamp(of path: String) -> Stamp? {
-    guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
-      return nil
-    }
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return nil }
     return Stamp(
-      modified: attributes[.modificationDate] as? Date ?? .distantPast,
-      size: (attributes[.size] as? NSNumber)?.intValue ?? 0,
-      number: (attributes[.systemFileNumber] as? NSNumber)?.intValue ?? 0)
+      number: UInt64(status.st_ino), size: Int(status.st_size), seconds: status.st_mtim.tv_sec,
+      nanoseconds: status.st_mtim.tv_nsec)
   }
 
+  /// Links are open to all, as those that Kubernetes makes for secrets: what counts is the file.
   private static func checkMode(_ path: String) throws(KeyFileError) {
-    guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
-      let mode = (attributes[.posixPermissions] as? NSNumber)?.intValue
-    else { throw KeyFileError("\(path): there is no such file; `conclave keys api new` makes one") }
-    guard mode & 0o077 == 0 else {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else {
+      throw KeyFileError("\(path): there is no such file; `conclave keys api new` makes one")
+    }
+    guard status.st_mode & 0o077 == 0 else {
       throw KeyFileError(
-        "\(path): others can read or change the API keys (mode \(String(mode & 0o777, radix: 8)));"
-          + " run chmod 600 on it")
+        "\(path): others can read or change the API keys (mode "
+          + "\(String(status.st_mode & 0o777, radix: 8))); run chmod 600 on it")
     }
   }
 }

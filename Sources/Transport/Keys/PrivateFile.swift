@@ -28,11 +28,12 @@ enum PrivateFile {
     return text
   }
 
-  /// Writes the file whole or not at all.
+  /// Writes the file whole or not at all; a link to a file stays, and that file is replaced.
   ///
   /// - Throws: `KeyError` when it cannot be written, or is there and shall not be replaced.
   static func write(_ text: String, to path: String, replaces: Bool) throws(KeyError) {
-    let temporary = "\(path).\(UUID().uuidString)"
+    let place = replaces ? target(of: path) : path
+    let temporary = "\(place).\(UUID().uuidString)"
     let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
       let reason = unsafe String(cString: strerror(errno))
@@ -47,7 +48,7 @@ enum PrivateFile {
       throw KeyError("\(path) cannot be written; check its disk")
     }
     // A link fails where a file is, and a rename does not.
-    let result = unsafe replaces ? rename(temporary, path) : link(temporary, path)
+    let result = unsafe replaces ? rename(temporary, place) : link(temporary, place)
     guard result == 0 else {
       let reason =
         unsafe errno == EEXIST
@@ -55,6 +56,13 @@ enum PrivateFile {
         : "it cannot be written: \(String(cString: strerror(errno)))"
       throw KeyError("\(path): \(reason)")
     }
+  }
+
+  /// The file that a path leads to behind all links, and the path itself where there is none.
+  private static func target(of path: String) -> String {
+    guard let file = unsafe realpath(path, nil) else { return path }
+    defer { unsafe free(file) }
+    return unsafe String(cString: file)
   }
 
   /// Changes whenever the file does.
