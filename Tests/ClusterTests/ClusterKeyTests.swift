@@ -105,6 +105,26 @@ extension ClusterTests {
         .contains("run chmod 600 on it"))
     }
 
+    /// The lines of a key pair look like those of API keys, and the pair was replaced by them.
+    @Test func `files of machines' keys are no files of API keys`() throws {
+      defer { try? FileManager.default.removeItem(at: folder) }
+      let publicKey = try keys("new", path("a.key"))
+      _ = try keys("allow", publicKey, "--name", "a", "--file", path("list"))
+      _ = try keys("revoke", "a", "--file", path("list"))
+      for name in [path("a.key"), path("list")] {
+        let before = try Data(contentsOf: URL(filePath: name))
+        for call in [
+          ["keys", "api", "new", "bob", "--file", name],
+          ["serve", Fixtures.demoModel, "--http", "127.0.0.1:0", "--keys", name],
+        ] {
+          #expect(
+            try ConclaveCommand.failure(call)
+              == "conclave: \(name): these are keys of machines, not API keys; give another file")
+        }
+        #expect(try Data(contentsOf: URL(filePath: name)) == before)
+      }
+    }
+
     /// The nightly run has 10,000 connections to each port.
     @Test func `garbage on every port, with and without keys, changes no answer`() throws {
       let script = Fixtures.folder.deletingLastPathComponent().appending(path: "Nightly/garbage")

@@ -116,6 +116,7 @@ private func mode(_ path: String) throws -> Int {
       "\"al/ice\" is no name for a key: use 1 to 64 letters, digits and . _ @ -"
     ),
     ("bob \(digest)\nbob \(digest)", "there are two keys for bob"),
+    ("public \(digest)", "public is a word of machines' keys, and no name for an API key"),
   ])
   func aWrongLineIsNamed(text: String, problem: String) {
     let error = #expect(throws: KeyFileError.self) {
@@ -130,6 +131,9 @@ private func mode(_ path: String) throws -> Int {
     try file.add(APIKey(name: "a", digest: APISecret.random().digest))
     #expect(throws: KeyFileError.self) {
       try file.add(APIKey(name: "a", digest: APISecret.random().digest))
+    }
+    #expect(throws: KeyFileError.self) {
+      try file.add(APIKey(name: "secret", digest: APISecret.random().digest))
     }
     try file.remove(named: "a")
     #expect(file.keys.isEmpty)

@@ -21,6 +21,13 @@ public struct KeyFile: Sendable {
   private static let title =
     "# API keys of conclave: name, SHA-256 of the key, limits. See `conclave keys api --help`.\n"
 
+  /// How files of machines' keys begin, which would be replaced and be lost.
+  private static let otherTitles = [
+    "# The key of one machine of a conclave cluster", "# Keys that are let in: public key, name",
+  ]
+  /// Words of a key pair, whose lines look like those of API keys.
+  private static let reservedNames: Set<String> = ["public", "secret"]
+
   /// Reads a file.
   ///
   /// - Throws: `KeyFileError` that names the line, or says who else can read the file.
@@ -44,12 +51,19 @@ public struct KeyFile: Sendable {
 
   /// Adds a key.
   ///
-  /// - Throws: `KeyFileError` when the name is taken.
+  /// - Throws: `KeyFileError` when the name is taken, or reserved.
   public mutating func add(_ key: APIKey) throws(KeyFileError) {
+    try Self.checkName(key.name)
     guard !keys.contains(where: { $0.name == key.name }) else {
       throw KeyFileError("\(path) has a key for \(key.name) already; revoke it first")
     }
     keys.append(key)
+  }
+
+  private static func checkName(_ name: String) throws(KeyFileError) {
+    guard !reservedNames.contains(name) else {
+      throw KeyFileError("\(name) is a word of machines' keys, and no name for an API key")
+    }
   }
 
   /// Takes a key out.
@@ -127,6 +141,9 @@ public struct KeyFile: Sendable {
 
 extension KeyFile {
   package static func parse(_ text: String, path: String) throws(KeyFileError) -> [APIKey] {
+    guard !otherTitles.contains(where: { text.hasPrefix($0) }) else {
+      throw KeyFileError("\(path): these are keys of machines, not API keys; give another file")
+    }
     var keys: [APIKey] = []
     var names: Set<String> = []
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
@@ -135,6 +152,7 @@ extension KeyFile {
       guard let first = words.first, !first.hasPrefix("#") else { continue }
       do throws(KeyFileError) {
         let key = try key(words)
+        try checkName(key.name)
         guard names.insert(key.name).inserted else {
           throw KeyFileError("there are two keys for \(key.name)")
         }
