@@ -187,6 +187,18 @@ extension ClusterTests {
       #expect(ended.errorLines.filter { $0.hasPrefix("conclave: ") }.count == 1)
     }
 
+    /// It was silent for ten seconds, and tried again meanwhile.
+    @Test(arguments: [["chat"], ["drain", "worker"]])
+    func `a server that is not there is said at once`(call: [String]) throws {
+      let ended = try ConclaveCommand.run(
+        call + ["--server", "http://127.0.0.1:1"], input: "Hello\n")
+      #expect(ended.status == 1)
+      #expect(
+        ended.errorLines.last
+          == "conclave: http://127.0.0.1:1 cannot be reached, check --server: Connection refused")
+      #expect(ended.wallTime < .seconds(8))
+    }
+
     @Test func `help appears at once`() throws {
       let times = try (0..<5).map { _ in try ConclaveCommand.run(["--help"]).processorTime }
       #expect(try #require(times.min()) < .milliseconds(60))

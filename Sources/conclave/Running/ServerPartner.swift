@@ -126,6 +126,8 @@ extension ServerAddress {
     var configuration = HTTPClient.Configuration.singletonConfiguration
     configuration.redirectConfiguration = .disallow  // a key is for one server only
     configuration.timeout.connect = .seconds(10)
+    // A person waits: who is not there shall be said at once, and not tried again until then.
+    configuration.connectionPool.retryConnectionEstablishment = false
     if let authority {
       guard FileManager.default.isReadableFile(atPath: authority) else {
         throw CommandFailure("\(authority): the certificates cannot be read")
