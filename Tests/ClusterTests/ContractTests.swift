@@ -137,6 +137,27 @@ extension ClusterTests {
       #expect(html.matches(of: /(src|href)=/).isEmpty, "the page needs nothing else")
     }
 
+    /// The largest of 30 values was taken for a bound of their 99th percentile, which it is not.
+    @Test func `latency claims a change of percentiles only where samples suffice`() throws {
+      let saved = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).json")
+      defer { try? FileManager.default.removeItem(at: saved) }
+      let call = ["latency", "--workers", "1", "--sizes", "1KiB", "--count", "30"]
+      _ = try object(call + ["--save", saved.path])
+      // As if all round trips had taken a microsecond.
+      var file = try #require(
+        JSONSerialization.jsonObject(with: Data(contentsOf: saved)) as? [String: Any])
+      let names = try #require(file["series"] as? [String: Any]).keys
+      file["series"] = Dictionary(
+        uniqueKeysWithValues: names.map {
+          ($0, ["runs": [["p50": 1000, "p99": 1000]], "counts": [[1000, 30]]] as [String: Any])
+        })
+      try JSONSerialization.data(withJSONObject: file).write(to: saved)
+      let result = try object(call + ["--baseline", saved.path])
+      let changes = try #require(result["changes"] as? [[String: Any]])
+      #expect(!changes.isEmpty)
+      #expect(changes.allSatisfy { $0["percentile"] as? Double == 50 })
+    }
+
     @Test func `latency follows tokens through a model`() throws {
       let result = try object([
         "latency", Fixtures.demoModel, "--workers", "2", "--sizes", "64", "--count", "5",

@@ -121,7 +121,9 @@ extension SavedLatencies {
   /// Medians and 99th percentiles that differ by more than chance and than earlier runs did.
   ///
   /// The rank of a percentile among n values is uncertain by √(n q (1 − q)) each way; 2.6 times
-  /// that is 99 of 100 cases. What earlier runs differed by widens the range that counts as noise.
+  /// that is 99 of 100 cases. Where that is beyond the largest value, as for p99 of fewer than 670
+  /// values, nobody knows how large it may be, and nothing counts as more. What earlier runs
+  /// differed by widens the range that counts as noise.
   func changes(to now: SavedLatencies) -> [LatencyChange] {
     series.keys.sorted().flatMap { name -> [LatencyChange] in
       guard let before = series[name], let after = now.series[name] else { return [] }
@@ -146,14 +148,18 @@ extension SavedLatencies {
     }
   }
 
+  /// Longer than anything that is measured.
+  private static let endless = Duration.seconds(Int64.max)
+
   private static func range(
     _ histogram: LatencyHistogram, _ percentile: Double
   ) -> ClosedRange<Duration> {
     let share = percentile / 100
     let count = Double(max(histogram.count, 1))
     let spread = 260 * (share * (1 - share) / count).squareRoot()
-    return histogram.percentile(
-      max(0, percentile - spread))...histogram.percentile(min(100, percentile + spread))
+    let lower = percentile - spread > 0 ? histogram.percentile(percentile - spread) : .zero
+    let upper = percentile + spread < 100 ? histogram.percentile(percentile + spread) : endless
+    return lower...upper
   }
 
   /// What changed, for people.
