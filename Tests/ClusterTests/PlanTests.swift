@@ -99,6 +99,7 @@ extension ClusterTests {
       ("[1, 2]", "there is no coordinator"),
       ("coordinator: {memory: 8GiB}", "line 1: a coordinator needs its bandwidth"),
       ("coordinator:\n  memory: 8 apples", "line 2: memory must be a size like 64GiB"),
+      ("coordinator:\n  memory: 64", "line 2: memory must be a size like 64GiB, not 64"),
       (
         "coordinator:\n  memory: 8GiB\n  bandwidth: 40",
         "line 3: bandwidth must be a bandwidth like 48 GB/s or 1 Gbit/s"

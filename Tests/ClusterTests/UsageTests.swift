@@ -50,6 +50,16 @@ extension ClusterTests {
           + " `conclave worker --help`"
       ),
       (
+        ["worker", "--join", "tcp://127.0.0.1:1", "--memory", "12"],
+        "conclave: --memory 12 has no unit; say what it is, such as 12GiB; see"
+          + " `conclave worker --help`"
+      ),
+      (
+        ["serve", "m", "--kv-memory", "1.5"],
+        "conclave: --kv-memory 1.5 has no unit; say what it is, such as 1.5GiB; see"
+          + " `conclave serve --help`"
+      ),
+      (
         ["serve", "m", "--http", "nowhere"],
         "conclave: --http must look like HOST:PORT, not nowhere; see `conclave serve --help`"
       ),
@@ -197,6 +207,21 @@ extension ClusterTests {
         ended.errorLines.last
           == "conclave: http://127.0.0.1:1 cannot be reached, check --server: Connection refused")
       #expect(ended.wallTime < .seconds(8))
+    }
+
+    @Test func `more memory than the machine has is said, and plain bytes are taken`() throws {
+      for (memory, isSaid) in [("900TiB", true), ("1048576", false)] {
+        let worker = try ConclaveCommand.start([
+          "worker", "--join", "tcp://127.0.0.1:1", "--threads", "1", "--memory", memory,
+        ])
+        let joins = ChildProcess.waits(upTo: .seconds(30)) {
+          worker.errorsSoFar.contains("127.0.0.1:1")
+        }
+        #expect(joins, "\(worker.errorsSoFar)")
+        #expect(worker.errorsSoFar.contains("--memory is ") == isSaid, "\(worker.errorsSoFar)")
+        worker.signal(SIGTERM)
+        #expect(worker.wait(limit: .seconds(20)).status == 0)
+      }
     }
 
     @Test func `help appears at once`() throws {

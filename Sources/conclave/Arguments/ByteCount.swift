@@ -3,6 +3,22 @@ import ArgumentParser
 /// A size on the command line: `20GiB`, `512MB`, `4096`.
 struct ByteCount: ExpressibleByArgument, Equatable {
   let bytes: Int
+  /// As it was written.
+  let text: String
+  private let hasUnit: Bool
+
+  /// Less than this is no memory: a number without a unit that is smaller was meant otherwise.
+  private static let leastWithoutUnit = 1 << 20
+
+  /// Whether a number without a unit is large enough to be bytes.
+  var isPlausible: Bool { hasUnit || bytes >= Self.leastWithoutUnit }
+
+  /// Fails for a small number without a unit: who writes 12 means gibibytes.
+  func checkUnit(_ option: String) throws {
+    guard isPlausible else {
+      throw ValidationError("\(option) \(text) has no unit; say what it is, such as \(text)GiB")
+    }
+  }
 
   /// Nil when the text is not a positive size that fits.
   init?(argument: String) {
@@ -12,6 +28,8 @@ struct ByteCount: ExpressibleByArgument, Equatable {
     let bytes = (number * factor).rounded()
     guard bytes >= 1, bytes < 0x1p62 else { return nil }
     self.bytes = Int(bytes)
+    text = argument
+    hasUnit = !unit.isEmpty
   }
 
   private static let factors: [String: Double] = [

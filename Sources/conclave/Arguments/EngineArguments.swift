@@ -57,6 +57,8 @@ struct EngineArguments: ParsableArguments {
     guard (0...1_000_000).contains(maxWaiting) else {
       throw ValidationError("--max-waiting must be from 0 to 1000000, not \(maxWaiting)")
     }
+    try kvMemory?.checkUnit("--kv-memory")
+    try prefixDiskSize?.checkUnit("--prefix-disk-size")
     if prefixDisk != nil, hasNoPrefixCache {
       throw ValidationError("--prefix-disk and --no-prefix-cache exclude each other")
     }

@@ -74,6 +74,7 @@ struct WorkerCommand: ParsableCommand {
       throw ValidationError(
         "--drain-timeout must be from 0 to 86400 seconds, not \(drainTimeout)")
     }
+    try memory?.checkUnit("--memory")
     if let name, name.isEmpty || name.utf8.count > 128 {
       throw ValidationError("--name must have 1 to 128 bytes")
     }
@@ -84,6 +85,13 @@ struct WorkerCommand: ParsableCommand {
     guard let join else { throw ValidationError("Missing expected argument '--join <address>'") }
     let logger = Logger.command(endsWithInput ? .critical : .info)
     let security = try keyArguments.security(logger: logger)  // before a large file is read
+    if let memory, memory.bytes > MachineMemory.total {
+      logger.warning(
+        """
+        --memory is \(Quantity.bytes(memory.bytes)), and this machine has \
+        \(Quantity.bytes(MachineMemory.total)): the coordinator may give it more than fits
+        """)
+    }
     var options = WorkerOptions(
       join: join, memoryBudget: memory?.bytes ?? MachineMemory.forExperts,
       kernels: try computeArguments.makeKernels(), cores: computeArguments.threadCount,

@@ -86,14 +86,14 @@ struct HostsFile {
 
   private func host(_ settings: Settings, number: Int, kind: String) throws -> HostDescription {
     let memory = try settings.text("memory")
-    guard let bytes = ByteCount(argument: memory)?.bytes else {
+    guard let size = ByteCount(argument: memory), size.isPlausible else {
       throw settings.problem("memory", "must be a size like 64GiB, not \(memory)")
     }
     guard let bandwidth = try settings.measure("bandwidth", .bandwidth) else {
       throw settings.problem(nil, "a \(kind) needs its bandwidth of memory, like 48 GB/s")
     }
     var host = HostDescription(
-      name: settings["name"]?.scalar?.string ?? "\(kind)-\(number)", memory: bytes,
+      name: settings["name"]?.scalar?.string ?? "\(kind)-\(number)", memory: size.bytes,
       cores: Int(try settings.number("cores", in: 1...4096) ?? 1), bytesPerSecond: bandwidth,
       link: defaultLink)
     host.integerProductsPerSecond =

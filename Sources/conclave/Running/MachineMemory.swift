@@ -5,6 +5,11 @@ enum MachineMemory {
   /// What a worker takes for experts unless told otherwise: four fifths of what is available.
   static var forExperts: Int { max(available / 5 * 4, 64 << 20) }
 
+  /// All bytes that this process could ever have.
+  static var total: Int {
+    min(Int(clamping: ProcessInfo.processInfo.physicalMemory), controlGroupLimit ?? .max)
+  }
+
   /// Bytes that can be used without swapping; 8 GiB where the system does not say.
   static var available: Int {
     let limit = controlGroupLimit.map { max($0 - controlGroupUse, 0) } ?? .max
