@@ -43,5 +43,28 @@ extension ClusterTests {
       #expect(reader.wait(limit: .seconds(20)).output == written)
       #expect(kind(path("pipe")) == S_IFIFO)
     }
+
+    /// It was found out when the work was done, and the exit status was 0.
+    @Test func `a recording that cannot be written is an error, before the model is loaded`() throws
+    {
+      defer { try? FileManager.default.removeItem(at: folder) }
+      for call in [["generate", "--tokens", "1"], ["serve", "--http", "127.0.0.1:0"]] {
+        let ways = [
+          (path("none/trace"), "cannot be written; check its folder"),
+          (folder.path, "cannot be written: it is a folder; name a file in it"),
+        ]
+        for (file, problem) in ways {
+          #expect(
+            try ConclaveCommand.failure(
+              [call[0], Fixtures.demoModel, "--record-routing", file] + call.dropFirst())
+              == "conclave: \(file): \(problem)")
+        }
+      }
+      try FileManager.default.createSymbolicLink(
+        atPath: path("link"), withDestinationPath: path("none/trace"))
+      let ended = try record(path("link"))
+      #expect(ended.status == 1)
+      #expect(ended.errorLines.last?.hasPrefix("conclave: \(path("link")): cannot be") == true)
+    }
   }
 }

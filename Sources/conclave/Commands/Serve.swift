@@ -120,7 +120,6 @@ struct Serve: AsyncParsableCommand {
     ServiceNotice.status("Loading the model")
     let session = try ModelSession(
       model, modelArguments, clusterArguments, computeArguments, observesExperts: true)
-    defer { session.close() }
     options.fingerprint = session.fingerprint
     options.keepsJournal = engineArguments.journal != nil
     let painter = ClusterPainter(session)
@@ -128,7 +127,13 @@ struct Serve: AsyncParsableCommand {
       options.cluster = { painter.picture() }
     }
     if session.cluster != nil { options.drainWorker = { painter.drain($0) } }
-    try await serve(session, journal, options, address, logger)
+    do {
+      try await serve(session, journal, options, address, logger)
+    } catch {
+      session.closeAfterFailure()
+      throw error
+    }
+    try session.close()
   }
 
   private func serve(

@@ -40,6 +40,10 @@ final class ModelSession {
   ) throws {
     let archive = try ModelArchive.open(path)
     let configuration = try ModelConfiguration(archive, rule: modelArguments.routing.rule)
+    // Before long work: what is wrong with the file shall show at once.
+    let recorder = try modelArguments.recordRouting.map {
+      try RoutingRecorder(configuration, path: $0)
+    }
     ownTokenizer = try Self.tokenizer(of: archive)
     let kernels = try computeArguments.makeKernels()
     let place = SharedExpertsDecision(archive, configuration, clusterArguments)
@@ -76,9 +80,7 @@ final class ModelSession {
     self.trunk = trunk
     self.experts = experts
     model = DeepSeekLanguageModel(trunk, experts: observed ?? experts, team: kernels.team)
-    recorder = try modelArguments.recordRouting.map {
-      try RoutingRecorder(configuration, path: $0)
-    }
+    self.recorder = recorder
     trunk.observer = recorder
     arguments = modelArguments
     kvFormat = trunk.kvFormat
@@ -103,14 +105,28 @@ final class ModelSession {
     _ computeArguments: ComputeArguments, _ body: (ModelSession) throws -> Value
   ) throws -> Value {
     let session = try ModelSession(path, modelArguments, clusterArguments, computeArguments)
-    defer { session.close() }
-    return try body(session)
+    let value: Value
+    do {
+      value = try body(session)
+    } catch {
+      session.closeAfterFailure()
+      throw error
+    }
+    try session.close()
+    return value
   }
 
   /// Lets the workers go, and writes what was recorded.
-  func close() {
+  ///
+  /// - Throws: When that cannot be written.
+  func close() throws {
     cluster?.close()
-    recorder?.save()
+    try recorder?.save()
+  }
+
+  /// The same where another error is reported already, and one more is only mentioned.
+  func closeAfterFailure() {
+    do { try close() } catch { Terminal.note("\(error)") }
   }
 
   /// Equal for equal answers: the model and how it is computed.

@@ -13,11 +13,12 @@ final class RoutingRecorder: StepObserver {
 
   /// Records for a file at `path`.
   ///
-  /// - Throws: One line when the model has no routed experts.
+  /// - Throws: One line when the model has no routed experts, or the file cannot be written.
   init(_ model: ModelConfiguration, path: String) throws {
     guard let mixture = model.mixture else {
       throw CommandFailure("this model has no routed experts; run it without --record-routing")
     }
+    try ResultFile.check(path)
     self.path = path
     layerCount = model.layerCount
     trace = try RoutingTrace(
@@ -51,12 +52,8 @@ final class RoutingRecorder: StepObserver {
   }
 
   /// Writes the file, and says so.
-  func save() {
-    do {
-      try RoutingFile.write(trace, to: path)
-      Terminal.note("\(path): the experts of \(trace.rowCount) tokens")
-    } catch {
-      Terminal.note("conclave: \(error)")
-    }
+  func save() throws {
+    try RoutingFile.write(trace, to: path)
+    Terminal.note("\(path): the experts of \(trace.rowCount) tokens")
   }
 }
