@@ -51,11 +51,14 @@ extension Geometry {
 ///   - seed: Another seed gives other weights.
 ///   - path: The file, which appears when it is complete.
 ///   - progress: Is told the written fraction, from 0 to 1, every few megabytes.
+///   - isCancelled: Is asked as often; then the unfinished file is removed.
+/// - Returns: Whether the file is there, because nobody cancelled.
 /// - Throws: When the disk has no room or the file cannot be written.
+@discardableResult
 public func synthesize(
   _ geometry: Geometry, quantization: Quantization, seed: UInt64 = 0, to path: String,
-  progress: (Double) -> Void = { _ in }
-) throws(ModelFileError) {
+  progress: (Double) -> Void = { _ in }, isCancelled: () -> Bool = { false }
+) throws(ModelFileError) -> Bool {
   let (blueprint, plans) = geometry.blueprint(quantization)
   var writer = try GGUFWriter(blueprint, to: path)
   var buffer = [UInt8](repeating: 0, count: 4 << 20)
@@ -64,6 +67,7 @@ public func synthesize(
     var blocks = RandomBlocks(plan, seed: seed)
     let step = buffer.count / plan.format.blockByteCount * plan.format.blockByteCount
     for start in stride(from: 0, to: tensor.byteCount, by: step) {
+      guard !isCancelled() else { return false }
       let count = min(step, tensor.byteCount - start)
       blocks.fill(&buffer, count: count)
       try writer.write(buffer.span.extracting(0..<count))
@@ -73,4 +77,5 @@ public func synthesize(
   }
   try writer.finish()
   progress(1)
+  return true
 }

@@ -20,6 +20,11 @@ extension ClusterTests {
       return unsafe lstat(path, &status) == 0 ? status.st_mode & S_IFMT : 0
     }
 
+    private func size(_ path: String) -> Int {
+      var status = stat()
+      return unsafe stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+
     private func record(_ path: String) throws -> ChildProcess.Ended {
       try ConclaveCommand.run([
         "generate", Fixtures.demoModel, "--tokens", "1,2,3", "--max-tokens", "4",
@@ -42,6 +47,24 @@ extension ClusterTests {
       #expect(try record(path("pipe")).status == 0)
       #expect(reader.wait(limit: .seconds(20)).output == written)
       #expect(kind(path("pipe")) == S_IFIFO)
+    }
+
+    /// Ctrl-C left as much of it as was written.
+    @Test func `an interrupted model file is removed`() throws {
+      defer { try? FileManager.default.removeItem(at: folder) }
+      let file = path("model.gguf")
+      let command = try ConclaveCommand.start([
+        "synthesize", "deepseek-v2-lite", file, "--layers", "6",
+      ])
+      let isUnderWay = ChildProcess.waits(upTo: .seconds(20)) {
+        size(file + ".partial") > 16 << 20
+      }
+      #expect(isUnderWay)
+      command.signal(SIGINT)
+      let ended = command.wait(limit: .seconds(20))
+      #expect(ended.status == 130, "\(ended.errors)")
+      #expect(ended.errorLines == ["\(file) is not complete, and was removed"])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
     }
 
     /// It was found out when the work was done, and the exit status was 0.

@@ -16,7 +16,10 @@ import Testing
     let geometry = try #require(Geometry.named("deepseek-coder-1.3b")).withLayers(1)
     try withFile { path in
       var fractions: [Double] = []
-      try synthesize(geometry, quantization: .q4KM, to: path) { fractions.append($0) }
+      let isThere = try synthesize(geometry, quantization: .q4KM, to: path) {
+        fractions.append($0)
+      }
+      #expect(isThere)
       let archive = try ModelArchive.open(path)
       #expect(archive.fileByteCount == geometry.fileByteCount(.q4KM))
       #expect(fractions.last == 1)
@@ -29,6 +32,23 @@ import Testing
       #expect(Set(tokens.map(Array.init)).count == tokens.count)
       #expect(tokens.text(32013) == "<｜begin▁of▁sentence｜>")
       #expect(tokens.text(32021) == "<|EOT|>")
+    }
+  }
+
+  @Test func whatIsCancelledLeavesNothingBehind() throws {
+    let geometry = try #require(Geometry.named("deepseek-coder-1.3b")).withLayers(1)
+    try withFile { path in
+      var count = 0
+      let isThere = try synthesize(
+        geometry, quantization: .q4KM, to: path,
+        isCancelled: {
+          count += 1
+          return count > 2
+        })
+      #expect(!isThere)
+      for name in [path, path + ".partial"] {
+        #expect(!FileManager.default.fileExists(atPath: name))
+      }
     }
   }
 

@@ -50,8 +50,16 @@ struct Synthesize: ParsableCommand {
     defer { bar.finish() }
     var model = layers.map { geometry.withLayers($0) } ?? geometry
     if let experts, let changed = model.withExperts(experts) { model = changed }
-    try synthesize(model, quantization: quantization, seed: seed, to: out) { bar.update($0) }
+    let interrupts = Interrupts()
+    defer { interrupts.release() }
+    let isComplete = try synthesize(
+      model, quantization: quantization, seed: seed, to: out,
+      progress: { bar.update($0) }, isCancelled: { interrupts.isInterrupted })
     bar.finish()
+    guard isComplete else {
+      Terminal.note("\(out) is not complete, and was removed")
+      throw Interrupted()
+    }
     Terminal.note("\(out): \(Quantity.bytes(model.fileByteCount(quantization)))")
   }
 }
