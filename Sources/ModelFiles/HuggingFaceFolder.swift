@@ -1,3 +1,5 @@
+import Foundation
+
 /// A folder as it comes from a model hub: config.json, safetensors, tokenizer.
 public struct HuggingFaceFolder: Sendable {
   /// The folder's path.
@@ -11,6 +13,7 @@ public struct HuggingFaceFolder: Sendable {
 
   init(path: String) throws(ModelFileError) {
     self.path = path
+    try Self.checkKind(path)
     configFile = try InputFile(path: path + "/config.json")
     config = try JSONValue(parsing: configFile.contents(limit: Self.jsonLimit), of: configFile)
     guard let width = config["hidden_size"]?.integer, width > 0 else {
@@ -18,6 +21,18 @@ public struct HuggingFaceFolder: Sendable {
         file: configFile.path, "hidden_size is missing or no positive integer",
         remedy: Remedy.downloadAgain)
     }
+  }
+
+  /// Fails for a folder of GGUF files, and names the one that the model can be opened with.
+  private static func checkKind(_ path: String) throws(ModelFileError) {
+    guard !InputFile.exists(path + "/config.json") else { return }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    let files = names.filter { $0.hasSuffix(".gguf") }.sorted()
+    let first = files.first { $0.contains("-00001-of-") }
+    guard let name = first ?? files.first else { return }
+    throw ModelFileError(
+      file: path, "this folder has GGUF files, and no config.json",
+      remedy: "name a file, such as \(path)/\(name)")
   }
 
   /// tokenizer.json, read anew at each call; an error when it is absent.

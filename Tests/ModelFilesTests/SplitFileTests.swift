@@ -24,6 +24,15 @@ import Testing
     #expect(archive.tensor(named: "output_norm.weight") != nil)
   }
 
+  @Test func theirFolderNamesTheFileToOpen() throws {
+    let folder = try copy()
+    try folder.write([UInt8](), to: "a-vocabulary.gguf")
+    #expect(
+      try openingError(folder.path, in: folder.path)
+        == "\(folder.path): this folder has GGUF files, and no config.json; name a file, such as"
+        + " \(parts[0])")
+  }
+
   @Test func anotherPartThanTheFirstIsRefused() throws {
     let folder = try copy()
     #expect(
