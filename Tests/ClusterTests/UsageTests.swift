@@ -162,6 +162,15 @@ extension ClusterTests {
       #expect(line.contains("context of 4"))
     }
 
+    /// The usual number of tokens did not fit, which nobody had asked for.
+    @Test func `an answer is as long as the context allows, unless more is asked for`() throws {
+      let call = ["generate", Fixtures.demoModel, "--tokens", "1,2,3", "-c", "20", "--ignore-end"]
+      let answer = try ConclaveCommand.run(call + ["--json"]).json()
+      #expect((answer["tokens"] as? [Int])?.count == 17)
+      let line = try ConclaveCommand.failure(call + ["-n", "18"])
+      #expect(line.contains("context of 20"))
+    }
+
     @Test func `kernels that this machine lacks are refused`() throws {
       #if arch(x86_64)
         let foreign = "neon"

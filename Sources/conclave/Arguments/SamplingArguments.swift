@@ -6,8 +6,13 @@ import Tokenization
 struct SamplingArguments: ParsableArguments {
   @Option(
     name: [.customShort("n"), .customLong("max-tokens")],
-    help: ArgumentHelp("The most tokens to answer with.", valueName: "count"))
-  var maxTokens = 256
+    help: ArgumentHelp(
+      "The most tokens to answer with. (default: \(Self.usualMaxTokens), or what the context has "
+        + "room for)", valueName: "count"))
+  var maxTokens: Int?
+
+  /// The most tokens where nobody says, and nothing says how many fit.
+  static let usualMaxTokens = 256
 
   @Option(
     help: ArgumentHelp(
@@ -68,7 +73,7 @@ struct SamplingArguments: ParsableArguments {
   var ignoresEnd = false
 
   mutating func validate() throws {
-    guard maxTokens >= 1 else {
+    if let maxTokens, maxTokens < 1 {
       throw ValidationError("--max-tokens must be 1 or more, not \(maxTokens)")
     }
     if stop.contains("") { throw ValidationError("--stop must not be empty") }
@@ -79,6 +84,9 @@ struct SamplingArguments: ParsableArguments {
       throw ValidationError("--\(option) \(problem)")
     }
   }
+
+  /// The most tokens where there is room for so many: what was asked for, even if it is more.
+  func tokenLimit(room: Int) -> Int { maxTokens ?? max(1, min(Self.usualMaxTokens, room)) }
 
   /// The tokens that end an answer.
   func stopTokens(of tokenizer: Tokenizer) -> Set<TokenID> {

@@ -39,17 +39,17 @@ struct Generate: ParsableCommand {
   private func answer(
     _ prompt: [TokenID], in session: ModelSession
   ) throws -> GenerationSummary {
+    let generator = try session.makeGenerator(speculation: speculationArguments.speculation)
+    let room = generator.contextLength - prompt.count
     let request = GenerationRequest(
-      prompt: prompt, maxTokens: samplingArguments.maxTokens,
+      prompt: prompt, maxTokens: samplingArguments.tokenLimit(room: room),
       sampling: samplingArguments.parameters(defaultTemperature: 0),
       stopStrings: samplingArguments.stop,
       stopTokens: try samplingArguments.stopTokens(of: session.tokenizer()))
     var answer = AnswerWriter(json ? .silent : promptArguments.chat ? .trimmed : .plain)
     let interrupts = Interrupts()
     defer { interrupts.release() }
-    let summary = try answer.write(
-      request, with: session.makeGenerator(speculation: speculationArguments.speculation),
-      interrupts)
+    let summary = try answer.write(request, with: generator, interrupts)
     if json {
       try Output.json([
         "text": .string(answer.text), "tokens": .integers(answer.tokens),

@@ -40,7 +40,7 @@ struct ModelPartner: ChatPartner {
       maxTokens: nil, sampling: arguments.parameters(defaultTemperature: Chat.defaultTemperature),
       stopStrings: arguments.stop, stopTokens: arguments.stopTokens(of: tokenizer))
     let room = generator.contextLength - request.prompt.count
-    request.maxTokens = max(1, min(arguments.maxTokens, room))
+    request.maxTokens = max(1, min(arguments.tokenLimit(room: room), room))
     var writer = AnswerWriter(.trimmed)
     let summary = try writer.write(request, with: generator, interrupts)
     return (writer.text, summary.line(isRandom: request.sampling.temperature > 0))

@@ -62,7 +62,7 @@ final class ServerPartner: ChatPartner {
             .object([("role", .string($0.role.rawValue)), ("content", .string($0.content))])
           })
       ),
-      ("max_tokens", .integer(arguments.maxTokens)),
+      ("max_tokens", .integer(arguments.maxTokens ?? SamplingArguments.usualMaxTokens)),
       ("temperature", .number(Double(sampling.temperature))), ("stream", .bool(true)),
       ("stream_options", .object([("include_usage", .bool(true))])),
     ]
