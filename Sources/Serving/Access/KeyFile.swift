@@ -108,31 +108,30 @@ public struct KeyFile: Sendable {
 
   /// Changes whenever the file does, or a link leads to another one.
   struct Stamp: Equatable, Sendable {
-    let number: UInt64
+    let modified: Date
     let size: Int
-    let seconds: Int
-    let nanoseconds: Int
+    let number: Int
   }
 
   /// The file's stamp; nil when there is no file.
   static func stamp(of path: String) -> Stamp? {
-    var status = stat()
-    guard unsafe stat(path, &status) == 0 else { return nil }
+    guard let attributes = try? FileManager.default.attributesOfItem(atPath: target(of: path))
+    else { return nil }
     return Stamp(
-      number: UInt64(status.st_ino), size: Int(status.st_size), seconds: status.st_mtim.tv_sec,
-      nanoseconds: status.st_mtim.tv_nsec)
+      modified: attributes[.modificationDate] as? Date ?? .distantPast,
+      size: (attributes[.size] as? NSNumber)?.intValue ?? 0,
+      number: (attributes[.systemFileNumber] as? NSNumber)?.intValue ?? 0)
   }
 
   /// Links are open to all, as those that Kubernetes makes for secrets: what counts is the file.
   private static func checkMode(_ path: String) throws(KeyFileError) {
-    var status = stat()
-    guard unsafe stat(path, &status) == 0 else {
-      throw KeyFileError("\(path): there is no such file; `conclave keys api new` makes one")
-    }
-    guard status.st_mode & 0o077 == 0 else {
+    guard let attributes = try? FileManager.default.attributesOfItem(atPath: target(of: path)),
+      let mode = (attributes[.posixPermissions] as? NSNumber)?.intValue
+    else { throw KeyFileError("\(path): there is no such file; `conclave keys api new` makes one") }
+    guard mode & 0o077 == 0 else {
       throw KeyFileError(
-        "\(path): others can read or change the API keys (mode "
-          + "\(String(status.st_mode & 0o777, radix: 8))); run chmod 600 on it")
+        "\(path): others can read or change the API keys (mode \(String(mode & 0o777, radix: 8)));"
+          + " run chmod 600 on it")
     }
   }
 }

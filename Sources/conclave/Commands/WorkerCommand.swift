@@ -15,9 +15,10 @@ struct WorkerCommand: ParsableCommand {
       """,
     discussion: """
       A worker needs no copy of the model: without --model it receives its experts from the \
-      coordinator. It ends when the coordinator ends the cluster; SIGTERM and Ctrl-C first let \
-      others take over what it holds, for as long as --drain-timeout says; a second one ends it at \
-      once. To join another machine it needs keys: `conclave keys --help` shows the few steps.
+      coordinator. When the coordinator ends, it waits for the next one at the same address, with \
+      its experts still in memory. SIGTERM and Ctrl-C first let others take over what it holds, for \
+      as long as --drain-timeout says; a second one ends it at once. To join another machine it \
+      needs keys: `conclave keys --help` shows the few steps.
       """)
 
   @Option(
