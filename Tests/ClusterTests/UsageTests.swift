@@ -162,6 +162,19 @@ extension ClusterTests {
       #expect(line.contains("context of 4"))
     }
 
+    /// Sockets know no names, and said that there is no such device.
+    @Test func `a coordinator listens at localhost`() throws {
+      let run = try ConclaveCommand.start([
+        "logits", Self.model, "--tokens", "1", "--listen", "tcp://localhost:0", "--expect", "1",
+      ])
+      let listens = ChildProcess.waits(upTo: .seconds(20)) {
+        run.errorsSoFar.contains("waiting for a worker at tcp://127.0.0.1:")
+      }
+      #expect(listens, "\(run.errorsSoFar)")
+      run.signal(SIGKILL)
+      _ = run.wait(limit: .seconds(20))
+    }
+
     /// The usual number of tokens did not fit, which nobody had asked for.
     @Test func `an answer is as long as the context allows, unless more is asked for`() throws {
       let call = ["generate", Fixtures.demoModel, "--tokens", "1,2,3", "-c", "20", "--ignore-end"]

@@ -149,7 +149,9 @@ struct ClusterArguments: ParsableArguments {
 
   /// What the options mean together.
   var kind: Kind {
-    if let listen, let expect { return .remote(address: listen, count: expect) }
+    if let listen, let expect {
+      return .remote(address: Address.toListen(listen), count: expect)
+    }
     guard let workers, workers > 0 else { return .none }
     return .local(count: workers)
   }
@@ -171,6 +173,12 @@ enum SharedExpertsPlace: String, ExpressibleByArgument, CaseIterable {
 
 /// Addresses of the cluster, as the command line takes them.
 enum Address {
+  /// The address in the form that sockets listen at, which know numbers and interfaces, no names.
+  static func toListen(_ text: String) -> String {
+    let name = "tcp://localhost:"
+    return text.hasPrefix(name) ? "tcp://127.0.0.1:" + text.dropFirst(name.count) : text
+  }
+
   /// Checks the form `tcp://HOST:PORT`; whether it can be used shows when it is used.
   static func validate(_ text: String, option: String) throws {
     let parts = text.dropFirst("tcp://".count).split(
