@@ -82,10 +82,10 @@ public struct SettingsFile: Sendable {
     let name = key.scalar?.string ?? ""
     guard let isFlag = isFlag[name] else {
       let near = Self.nearest(to: name, in: self.isFlag.keys.sorted())
-      let advice = near.map { "did you mean \($0)?" } ?? "see `conclave \(command) --help`"
+      let advice = near.map { "; did you mean \($0)?" } ?? ""
       throw Problem(
         node: key,
-        text: "\"\(name.prefix(80))\" is no setting of `conclave \(command)`; \(advice)")
+        text: "\"\(name.prefix(80))\" is no setting of `conclave \(command)`\(advice)")
     }
     if isFlag {
       guard let isOn = value.bool else {

@@ -178,6 +178,7 @@ extension ClusterTests {
       let file = try write(text, "serve.yaml")
       let line = try ConclaveCommand.failure(["serve", "--config", file], status: 64)
       #expect(line.contains(problem), "\(line)")
+      #expect(line.ranges(of: "--help").count == 1, "\(line)")
     }
 
     @Test func `every option of serve is a setting`() throws {
