@@ -64,6 +64,15 @@ extension ClusterTests {
         "conclave: --http must look like HOST:PORT, not nowhere; see `conclave serve --help`"
       ),
       (
+        ["serve", "m", "--prefix-disk-size", "64GiB"],
+        "conclave: --prefix-disk-size needs --prefix-disk, the folder for it; see"
+          + " `conclave serve --help`"
+      ),
+      (
+        ["serve", "m", "--name", ""],
+        "conclave: --name and --alias must not be empty; see `conclave serve --help`"
+      ),
+      (
         ["serve", "--htp", "127.0.0.1:1"],
         "conclave: Unknown option '--htp'. Did you mean '--http'?; see `conclave serve --help`"
       ),

@@ -62,6 +62,9 @@ struct EngineArguments: ParsableArguments {
     if prefixDisk != nil, hasNoPrefixCache {
       throw ValidationError("--prefix-disk and --no-prefix-cache exclude each other")
     }
+    if prefixDiskSize != nil, prefixDisk == nil {
+      throw ValidationError("--prefix-disk-size needs --prefix-disk, the folder for it")
+    }
     if let maxInterTokenLatency, !(1...60_000).contains(maxInterTokenLatency) {
       throw ValidationError(
         "--max-itl must be from 1 to 60000 milliseconds, not \(maxInterTokenLatency)")

@@ -93,6 +93,9 @@ struct Serve: AsyncParsableCommand {
       throw ValidationError(
         "--drain-timeout must be from 0 to 86400 seconds, not \(drainTimeout)")
     }
+    guard name?.isEmpty != true, !aliases.contains("") else {
+      throw ValidationError("--name and --alias must not be empty")
+    }
     try accessArguments.check(address)
   }
 
