@@ -207,7 +207,13 @@ extension ClusterTests {
 
     @Test(arguments: [
       (["perplexity", model, "--file", "no-such-file"], "no-such-file: cannot be read"),
-      (["perplexity", model, "--file", "/dev/null"], "cut 0 tokens"),
+      (["perplexity", model, "--file", "/dev/null"], "/dev/null: is empty"),
+      (
+        [
+          "perplexity", Fixtures.demoModel, "--file",
+          Fixtures.path("demo-model/heldout_stories.txt"), "--window", "100000",
+        ], "--window 100000 is longer than the model's context of "
+      ),
       (["generate", model, "--prompt-file", "no-such-file"], "no-such-file: cannot be read"),
       (["chat", Fixtures.path("gguf/v2-236b-like.gguf")], "chat format"),
       (["generate", model, "--prompt", "a", "--suffix", "b"], "fill-in-the-middle"),

@@ -36,11 +36,18 @@ struct Perplexity: ParsableCommand {
 
   func run() throws {
     let text = try TextFile.read(file)
+    guard !text.isEmpty else { throw CommandFailure("\(file): is empty; give a file with a text") }
     let result = try ModelSession.withSession(
       model, modelArguments, clusterArguments, computeArguments
     ) { session in
       let tokenizer = try session.tokenizer()
       let tokens = tokenizer.encode(text, addBOS: false)
+      let context = session.configuration.contextLength
+      // A window runs without its last token, and with the one in front.
+      let longest = min(window, tokens.count) - (tokenizer.bos == nil ? 1 : 0)
+      guard longest <= context else {
+        throw CommandFailure("--window \(window) is longer than the model's context of \(context)")
+      }
       let bar = ProgressBar("measuring")
       defer { bar.finish() }
       return try session.makeGenerator(capacity: window + 1).perplexity(
