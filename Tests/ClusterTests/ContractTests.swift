@@ -234,7 +234,7 @@ extension ClusterTests {
 
     @Test func `bench-attention compares formats, heads and contexts`() throws {
       let result = try object([
-        "bench-attention", "--heads", "3", "16", "--contexts", "70", "--rows", "2",
+        "bench-attention", "--heads", "3,16", "--contexts", "70", "--rows", "2",
         "--milliseconds", "1", "--threads", "2",
       ])
       let speeds = try #require(result["attention"] as? [[String: Any]])
@@ -243,6 +243,11 @@ extension ClusterTests {
           == ["f32", "f32", "f16", "f16", "int8", "int8"])
       #expect(speeds.compactMap { $0["heads"] as? Int } == [3, 16, 3, 16, 3, 16])
       #expect(speeds.allSatisfy { ($0["operationsPerSecond"] as? Double ?? 0) > 0 })
+      let spaced = try object([
+        "bench-attention", "--heads", "3", "16", "--contexts", "70", "--milliseconds", "1",
+      ])
+      let heads = try #require(spaced["attention"] as? [[String: Any]])
+      #expect(heads.compactMap { $0["heads"] as? Int } == [3, 16, 3, 16, 3, 16])
     }
 
     @Test func `the format of keys and values decides the logits, and what they take`() throws {

@@ -12,11 +12,11 @@ struct BenchAttention: ParsableCommand {
       at the context. The fastest run of each counts.
       """)
 
-  @Option(parsing: .upToNextOption, help: "Query heads.")
-  var heads = [16, 128]
+  @Option(parsing: .upToNextOption, help: "Query heads: 16,128.")
+  var heads = [CountList([16, 128])]
 
-  @Option(parsing: .upToNextOption, help: "Positions.")
-  var contexts = [512, 2048, 8192, 32768]
+  @Option(parsing: .upToNextOption, help: "Positions: 512,8192.")
+  var contexts = [CountList([512, 2048, 8192, 32768])]
 
   @Option(help: "Rows of one sequence.")
   var rows = 1
@@ -30,8 +30,8 @@ struct BenchAttention: ParsableCommand {
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
 
   mutating func validate() throws {
-    for count in heads { try check(count, "--heads", in: 1...4096) }
-    for count in contexts { try check(count, "--contexts", in: 1...1 << 20) }
+    for count in heads.flatMap(\.values) { try check(count, "--heads", in: 1...4096) }
+    for count in contexts.flatMap(\.values) { try check(count, "--contexts", in: 1...1 << 20) }
     try check(rows, "--rows", in: 1...512)
     try check(milliseconds, "--milliseconds", in: 1...60_000)
   }
@@ -47,8 +47,8 @@ struct BenchAttention: ParsableCommand {
     let kernels = try computeArguments.makeKernels()
     var speeds: [AttentionSpeed] = []
     for format in KVFormat.allCases {
-      for heads in heads {
-        for context in contexts {
+      for heads in heads.flatMap(\.values) {
+        for context in contexts.flatMap(\.values) {
           speeds.append(
             try AttentionSpeed(
               format, heads: heads, context: context, rows: rows, kernels: kernels,
