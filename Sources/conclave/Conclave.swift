@@ -51,7 +51,8 @@ struct Conclave: AsyncParsableCommand {
     }
   }
 
-  private static var commands: [any ParsableCommand.Type] {
+  /// All commands.
+  static var commands: [any ParsableCommand.Type] {
     configuration.subcommands + configuration.groupedSubcommands.flatMap(\.subcommands)
   }
 

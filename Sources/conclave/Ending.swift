@@ -48,12 +48,16 @@ struct Ending {
     return "Unknown option '\(unknown)'"
   }
 
-  /// `conclave` and the subcommand that was meant, as far as there is one.
+  /// `conclave` and the subcommands that were meant, as far as there are some.
   private static func commandName(in arguments: [String]) -> String {
-    guard let first = arguments.first, Conclave.commandNames.contains(first) else {
-      return "conclave"
+    var names = ["conclave"]
+    var commands = Conclave.commands
+    for argument in arguments {
+      guard let command = commands.first(where: { $0._commandName == argument }) else { break }
+      names.append(argument)
+      commands = command.configuration.subcommands
     }
-    return "conclave \(first)"
+    return names.joined(separator: " ")
   }
 
   /// The text in one line, without what would move the cursor of a terminal.

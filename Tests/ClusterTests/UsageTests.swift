@@ -80,6 +80,10 @@ extension ClusterTests {
         ["chat", "--server", "http://127.0.0.1:1", "--api-key", "k"],
         "conclave: Unknown option '--api-key'; see `conclave chat --help`"
       ),
+      (
+        ["keys", "api", "new", "--file", "keys"],
+        "conclave: Missing expected argument '<name>'; see `conclave keys api new --help`"
+      ),
       (["frobnicate"], "conclave: 'frobnicate' is no command; see `conclave --help`"),
       (
         ["generat", "m"], "conclave: 'generat' is no command, 'generate' is; see `conclave --help`"
