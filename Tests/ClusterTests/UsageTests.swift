@@ -225,6 +225,12 @@ extension ClusterTests {
       (["synthesize", "deepseek-v2", "/no-such-folder/x.gguf"], "/no-such-folder/x.gguf"),
       (
         [
+          "serve", Fixtures.demoModel, "--http", "127.0.0.1:0", "--journal",
+          FileManager.default.temporaryDirectory.path,
+        ], "this is no regular file; give another --journal"
+      ),
+      (
+        [
           "logits", model, "--tokens", "1", "--listen", "tcp://192.0.2.1:7400", "--expect", "1",
           "--insecure-cluster",
         ], "192.0.2.1"

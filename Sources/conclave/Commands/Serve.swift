@@ -115,7 +115,13 @@ struct Serve: AsyncParsableCommand {
     // Before the model is loaded: what is wrong with an address or a file shall show at once.
     try accessArguments.apply(to: &options, at: address, logger: logger)
     try address.checkIsFree()
-    let journal = try engineArguments.journal.map { try RequestJournal(path: $0) }
+    let journal = try engineArguments.journal.map { path in
+      // It is replaced now and then, which would be the end of a device.
+      guard ResultFile.isFile(path) || !TextFile.exists(path) else {
+        throw CommandFailure("\(path): this is no regular file; give another --journal")
+      }
+      return try RequestJournal(path: path)
+    }
     if options.tls == nil, !address.isLoopback {
       logger.warning("Keys and texts cross the network readable; --tls-certificate encrypts them")
     }
