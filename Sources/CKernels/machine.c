@@ -44,6 +44,12 @@ void ck_spread_over_nodes(void *address, size_t byte_count) {
 #endif
 }
 
+void ck_share_arenas(void) {
+#ifdef __GLIBC__
+  (void)mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
 void ck_return_freed_memory(void) {
 #ifdef __GLIBC__
   (void)malloc_trim(0);

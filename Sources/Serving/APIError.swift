@@ -22,6 +22,10 @@ struct APIError: Error, Equatable {
       status: status, message: message, type: "invalid_request_error", param: param, code: code)
   }
 
+  /// Nobody waits for the answer any more; for the log, under the number that nginx has for it.
+  static let clientGone = APIError.invalid(
+    "the client has gone", code: "client_gone", status: HTTPResponse.Status(code: 499))
+
   /// The request may be right, but cannot be answered now.
   static func unavailable(
     _ message: String, status: HTTPResponse.Status = .serviceUnavailable,

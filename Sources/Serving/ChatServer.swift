@@ -43,6 +43,8 @@ public struct ChatServer: Sendable {
     public var keys: KeyRing?
     /// The names by which the server may be asked; nil takes any.
     public var hostNames: Set<String>?
+    /// Sites whose pages may ask, as in `Origin`, lower case; `*` is any.
+    public var allowedOrigins: Set<String> = []
     /// The certificate; nil serves without TLS.
     public var tls: ServerTLS?
     /// The files of the page at `/`; nil has none.

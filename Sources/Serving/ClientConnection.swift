@@ -43,7 +43,11 @@ struct ClientConnection: Sendable {
     let watch = try? await channel.pipeline.handler(type: ClientWatch.self).get()
     watch?.arm { for generation in generations { generation.cancel() } }
     defer { watch?.disarm() }
-    return try await body()
+    do {
+      return try await body()
+    } catch {
+      throw watch?.isGone == true ? APIError.clientGone : error
+    }
   }
 
   /// Calls `action` again and again while `body` runs.
@@ -96,6 +100,9 @@ final class ClientWatch: ChannelInboundHandler, RemovableChannelHandler, Sendabl
   }
 
   private let state = Mutex(State())
+
+  /// Whether the client has gone.
+  var isGone: Bool { state.withLock { $0.isGone } }
 
   /// Sets what happens when the client goes, at once if it has gone already.
   func arm(_ action: @escaping @Sendable () -> Void) {

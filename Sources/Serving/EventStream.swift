@@ -92,6 +92,7 @@ private struct StreamWriter {
       let usage = AnswerUsage(endings, choices: stream.choices)
       for event in presenter.end(usage) { try await write(event, id: nil, to: &writer) }
     } catch let error as InferenceError {
+      if error != .shuttingDown { for watch in stream.watches { watch.fail() } }
       for event in presenter.fail(APIError(error)) { try await write(event, id: nil, to: &writer) }
     }
   }

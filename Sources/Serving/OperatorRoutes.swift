@@ -9,10 +9,15 @@ extension ChatServer {
   /// Adds what every request passes, outermost first.
   func addMiddleware(to router: Router<ServingContext>) {
     router.add(middleware: RequestMiddleware(figures: figures, logger: logger))
+    if !options.allowedOrigins.isEmpty {
+      router.add(middleware: OriginMiddleware(origins: options.allowedOrigins))
+    }
     router.add(middleware: ErrorMiddleware())
     router.add(
       middleware: TargetMiddleware(maximumByteCount: options.connectionLimits.maximumTargetBytes))
-    if let names = options.hostNames { router.add(middleware: HostMiddleware(names: names)) }
+    if let names = options.hostNames {
+      router.add(middleware: HostMiddleware(names: names, origins: options.allowedOrigins))
+    }
     if let keys = options.keys {
       router.add(
         middleware: KeyMiddleware(openPaths: openPaths, keys: keys, figures: figures))

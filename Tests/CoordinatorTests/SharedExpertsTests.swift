@@ -72,7 +72,10 @@ import Worker
       workers[try #require(["a", "b", "c"].firstIndex(of: name))].stop()
       try check()
       let remote = try #require(coordinator.experts)
-      #expect(replicas == 1 || remote.comparedCount > 0)
+      guard replicas > 1 else { return }
+      // The second answer to a call may come when the call is over: the next one reads it.
+      for _ in 0..<50 where remote.comparedCount == 0 { try check() }
+      #expect(remote.comparedCount > 0)
     }
   }
 

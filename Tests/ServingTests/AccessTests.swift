@@ -264,6 +264,35 @@ private func bearer(_ secret: APISecret) -> HTTPFields {
     }
   }
 
+  @Test(arguments: [["https://chat.example"], ["*"], []])
+  func pagesOfAllowedSitesMayAsk(origins: [String]) async throws {
+    let server = try configuredServer {
+      $0.hostNames = ["localhost"]
+      $0.allowedOrigins = Set(origins)
+    }
+    try await server.application().test(.router) { client in
+      for origin in ["https://chat.example", "https://other.example"] {
+        let isAllowed = origins.contains("*") || origins.contains(origin)
+        var headers: HTTPFields = [field("sec-fetch-site"): "cross-site", field("origin"): origin]
+        // An error can be read by the page, too.
+        for body in [hello + "}", "{"] {
+          let response = try await client.executeRequest(
+            uri: chat, method: .post, headers: headers, body: ByteBuffer(string: body))
+          #expect(response.status.code == (!isAllowed ? 403 : body == "{" ? 400 : 200))
+          #expect(
+            response.headers[field("access-control-allow-origin")] == (isAllowed ? origin : nil))
+        }
+        headers[field("access-control-request-method")] = "POST"
+        headers[field("access-control-request-headers")] = "authorization,content-type"
+        let asked = try await client.executeRequest(
+          uri: chat, method: .options, headers: headers, body: nil)
+        #expect((asked.status == .noContent) == isAllowed)
+        let allowed = asked.headers[field("access-control-allow-headers")]
+        #expect(allowed == (isAllowed ? "authorization,content-type" : nil))
+      }
+    }
+  }
+
   @Test func aForeignNameIsRefused() async throws {
     let server = try configuredServer { $0.hostNames = ["localhost", "127.0.0.1", "[::1]"] }
     try await server.application().test(.live) { client in

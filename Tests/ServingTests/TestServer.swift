@@ -71,7 +71,8 @@ func sentEvents(
   #expect(response.headers[.contentType] == "text/event-stream; charset=utf-8")
   let text = String(buffer: response.body)
   #expect(text.hasSuffix("\n\n"))
-  return text.components(separatedBy: "\n\n").dropLast().map { lines in
+  // A comment stands for silence.
+  return text.components(separatedBy: "\n\n").dropLast().filter { $0 != ":" }.map { lines in
     var event = SentEvent()
     for line in lines.components(separatedBy: "\n") {
       let parts = line.split(separator: ":", maxSplits: 1).map(String.init)

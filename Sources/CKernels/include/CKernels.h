@@ -353,6 +353,9 @@ void ck_advise_huge_pages(void *address, size_t byte_count);
 // than one: every thread reads all weights, so no node is right for all of them.
 void ck_spread_over_nodes(void *address, size_t byte_count);
 
+// Lets threads that start from now on allocate from two arenas together, not from one each.
+void ck_share_arenas(void);
+
 // Gives whole pages that were freed back to the system (malloc_trim).
 void ck_return_freed_memory(void);
 

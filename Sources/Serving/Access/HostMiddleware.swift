@@ -9,14 +9,19 @@ import Hummingbird
 /// that, too.
 struct HostMiddleware: RouterMiddleware {
   let names: Set<String>
+  /// Whose pages may ask all the same.
+  let origins: Set<String>
 
   func handle(
     _ request: Request, context: ServingContext,
     next: (Request, ServingContext) async throws -> Response
   ) async throws -> Response {
-    if request.headers[.fetchSite] == "cross-site", request.method != .get {
+    if request.headers[.fetchSite] == "cross-site", request.method != .get,
+      !OriginMiddleware.allows(request.headers[.origin] ?? "", in: origins)
+    {
       throw APIError.invalid(
-        "a page of another site may not ask this server", code: "cross_site", status: .forbidden)
+        "a page of another site may not ask this server (--allow-origin lets one)",
+        code: "cross_site", status: .forbidden)
     }
     guard let host = request.head.authority, !names.contains(Self.name(of: host)) else {
       return try await next(request, context)

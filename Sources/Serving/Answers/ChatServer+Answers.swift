@@ -154,9 +154,14 @@ extension ChatServer {
     for (generation, watch) in zip(generations, watches) {
       var reader = AnswerReader(layout)
       var pieces: [AnswerPiece] = []
-      for try await event in generation.events {
-        watch.take(event)
-        pieces += reader.take(event)
+      do {
+        for try await event in generation.events {
+          watch.take(event)
+          pieces += reader.take(event)
+        }
+      } catch {
+        if (error as? InferenceError) != .shuttingDown { watch.fail() }
+        throw error
       }
       guard let ending = reader.ending, ending.finishReason != .cancelled else {
         throw InferenceError.shuttingDown  // or the client has gone, and nobody reads this

@@ -82,15 +82,16 @@ final class ServerFigures: Sendable {
     }
   }
 
-  fileprivate func finish(_ summary: GenerationSummary?, after duration: Duration) {
+  fileprivate func finish(_ ending: GenerationWatch.Ending, after duration: Duration) {
     state.withLock { state in
       state.figures.openGenerations -= 1
       state.figures.generation.record(duration)
-      if let summary {
+      switch ending {
+      case .finished(let summary):
         state.figures.finished[summary.finishReason, default: 0] += 1
         state.figures.cachedPromptTokens += summary.cachedPromptTokens
-      } else {
-        state.figures.failedGenerations += 1
+      case .abandoned: state.figures.finished[.cancelled, default: 0] += 1
+      case .failed: state.figures.failedGenerations += 1
       }
     }
   }
@@ -98,6 +99,13 @@ final class ServerFigures: Sendable {
 
 /// Counts what happens to one generation, by the events that its reader takes.
 final class GenerationWatch: Sendable {
+  fileprivate enum Ending {
+    case finished(GenerationSummary)
+    /// Nobody reads on.
+    case abandoned
+    case failed
+  }
+
   private struct State {
     var last: Duration?
     var isOver = false
@@ -123,7 +131,7 @@ final class GenerationWatch: Sendable {
     switch event {
     case .token: countToken(at: ServerTime.now)
     case .text, .logProbabilities: break
-    case .finished(let summary): end(summary)
+    case .finished(let summary): end(.finished(summary))
     }
   }
 
@@ -138,13 +146,16 @@ final class GenerationWatch: Sendable {
       promptTokens: promptTokens, at: time)
   }
 
-  private func end(_ summary: GenerationSummary?) {
+  /// Takes note that it has failed, unless it was over.
+  func fail() { end(.failed) }
+
+  private func end(_ ending: Ending) {
     let wasOver = state.withLock { state in
       defer { state.isOver = true }
       return state.isOver
     }
-    if !wasOver { figures.finish(summary, after: ServerTime.now - start) }
+    if !wasOver { figures.finish(ending, after: ServerTime.now - start) }
   }
 
-  deinit { end(nil) }
+  deinit { end(.abandoned) }
 }

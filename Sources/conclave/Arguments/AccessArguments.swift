@@ -34,6 +34,13 @@ struct AccessArguments: ParsableArguments {
   var allowHost: [String] = []
 
   @Option(
+    name: .customLong("allow-origin"),
+    help: ArgumentHelp(
+      "A site whose pages may ask this server from a browser, as https://chat.example; repeatable. "
+        + "* is any site.", valueName: "origin"))
+  var allowOrigin: [String] = []
+
+  @Option(
     name: .customLong("connections-per-address"),
     help: ArgumentHelp(
       "Connections that one address may have at once; raise it for a proxy on another machine.",
@@ -44,6 +51,14 @@ struct AccessArguments: ParsableArguments {
     guard (1...1_000_000).contains(connectionsPerAddress) else {
       throw ValidationError(
         "--connections-per-address must be 1 or more, not \(connectionsPerAddress)")
+    }
+    for origin in allowOrigin
+    where origin != "*"
+      && origin.wholeMatch(of: /https?:\/\/[^\/\s]+|[a-z-]+:\/\/[^\/\s]*|null/) == nil
+    {
+      throw ValidationError(
+        "--allow-origin must be a site without a path, as https://chat.example, or *, not \(origin)"
+      )
     }
     guard (tlsCertificate == nil) == (tlsKey == nil) else {
       throw ValidationError("--tls-certificate and --tls-key belong together; give both or none")
@@ -67,6 +82,7 @@ struct AccessArguments: ParsableArguments {
     to options: inout ChatServer.Options, at address: HTTPAddress, logger: Logger
   ) throws {
     options.connectionLimits.maximumConnectionsPerAddress = connectionsPerAddress
+    options.allowedOrigins = Set(allowOrigin.map { $0.lowercased() })
     options.keys = try keys.map { try KeyRing(file: $0, logger: logger) }
     if let tlsCertificate, let tlsKey {
       options.tls = try ServerTLS(certificateFile: tlsCertificate, keyFile: tlsKey)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DeepSeek
 import Foundation
 import Inference
 import Tokenization
