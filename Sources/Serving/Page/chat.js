@@ -147,7 +147,7 @@ class Answer {
   #thoughts = element("div", { class: "prose" });
   #summary = element("summary", {}, "Thinking");
   #details = element(
-    "details", { class: "thinking", hidden: true, on: { toggle: () => this.#show() } }, this.#summary, this.#thoughts);
+    "details", { class: "thinking", hidden: true, on: { toggle: () => this.#showThoughts() } }, this.#summary, this.#thoughts);
   #body = element("div", { class: "body prose waiting" });
   #foot = element("footer");
   node = element("article", { class: "message assistant", "aria-label": "The model" }, this.#details, this.#body, this.#foot);
@@ -174,11 +174,15 @@ class Answer {
     if (this.#thinking) {
       this.#details.hidden = false;
       this.#summary.textContent = this.text ? "Thoughts" : "Thinking";
-      if (this.#details.open || !this.#thoughts.textContent) render(this.#thoughts, this.#thinking.trim());
+      this.#showThoughts();
     }
     render(this.#body, this.text.trimStart());
     this.#foot.replaceChildren(...this.#facts());
     if (isAtEnd) messages.scrollTop = messages.scrollHeight;
+  }
+
+  #showThoughts() {
+    if (this.#details.open) render(this.#thoughts, this.#thinking.trim());
   }
 
   #facts() {
