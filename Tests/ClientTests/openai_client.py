@@ -182,7 +182,7 @@ def wrong_fields_are_named(client, model):
         ({"temperature": 3}, "temperature"), ({"temperature": "x"}, "temperature"),
         ({"top_p": -1}, "top_p"), ({"presence_penalty": 5}, "presence_penalty"),
         ({"max_tokens": 0}, "max_tokens"), ({"max_tokens": -1}, "max_tokens"), ({"n": 17}, "n"),
-        ({"stop": list("abcde")}, "stop"), ({"logit_bias": {"5": 200}}, "logit_bias"),
+        ({"stop": list("abcdefghijklmnopq")}, "stop"), ({"logit_bias": {"5": 200}}, "logit_bias"),
         ({"logit_bias": {"99999999": 1}}, "logit_bias"), ({"messages": []}, "messages"),
         ({"messages": [{"role": "king", "content": "x"}]}, "messages[0].role"),
         ({"extra_body": {"no_such_field": 1}}, "no_such_field"),

@@ -95,6 +95,14 @@ private let longAnswer = String(repeating: "word ", count: 60)
       // The answer that nobody wants has ended when the next request runs.
       #expect(try await post(chat, hello + #","max_tokens":1}"#, to: client).status == 200)
       #expect(log.all.count <= 4)
+      // Its end is no failure.
+      var metrics = ""
+      while !metrics.contains(#"generations_total{reason="cancelled"} 1"#) {
+        metrics = try await client.execute(uri: "/metrics", method: .get) {
+          String(buffer: $0.body)
+        }
+      }
+      #expect(metrics.contains(#"generations_total{reason="failed"} 0"#))
     }
   }
 

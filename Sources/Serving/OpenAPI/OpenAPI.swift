@@ -81,7 +81,7 @@ enum OpenAPI {
       ],
       "responses": {
         "200": {"description": "The rest of the stream.", "content": {"text/event-stream": {
-          "schema": {"type": "string"}}}},
+          "schema": {"description": "Events."}}}},
         "4XX": {"$ref": "#/components/responses/Refused"},
         "5XX": {"$ref": "#/components/responses/Unavailable"}
       }
@@ -124,7 +124,7 @@ enum OpenAPI {
       "responses": {
         "200": {"description": "The answer; with stream true, events.", "content": {
           "application/json": {"schema": {"$ref": "#/components/schemas/\#(answer)"}},
-          "text/event-stream": {"schema": {"type": "string"}}}},
+          "text/event-stream": {"schema": {"description": "Events."}}}},
         "4XX": {"$ref": "#/components/responses/Refused"},
         "5XX": {"$ref": "#/components/responses/Unavailable"}
       }
