@@ -14,7 +14,6 @@ package final class WorkerStatus: Sendable {
     var assignedGroups = 0
     var residentBytes = 0
     var failure: Refusal?
-    var assignedEpoch = Epoch(rawValue: 0)  // of the last assignment
     var readyEpoch = Epoch(rawValue: 0)  // of the assignment that is loaded
     var isDraining = false
     var joinsAgain = false
@@ -78,7 +77,6 @@ package final class WorkerStatus: Sendable {
     state.withLock {
       $0.state = .loading
       $0.assignedGroups = groups
-      $0.assignedEpoch = epoch
     }
   }
 
@@ -93,11 +91,9 @@ package final class WorkerStatus: Sendable {
     }
   }
 
-  /// What was assigned in `epoch` is loaded, and dispatches are answered; nothing to report when
-  /// something else has been assigned meanwhile.
+  /// What was assigned in `epoch` is loaded, and dispatches are answered.
   package func serving(_ epoch: Epoch) {
     state.withLock {
-      guard epoch == $0.assignedEpoch else { return }
       $0.state = .serving
       $0.readyEpoch = epoch
     }

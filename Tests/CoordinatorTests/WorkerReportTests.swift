@@ -46,21 +46,6 @@ import Worker
     #expect(missing == 0 && !worker.hasEnded)
   }
 
-  /// With as many groups as before, the coordinator took such a report for the new ones.
-  @Test func `what was loaded for an older assignment is not what was assigned`() {
-    let status = WorkerStatus()
-    let (older, newer) = (Epoch(rawValue: 1), Epoch(rawValue: 2))
-    status.assigned(groups: 3, in: older)
-    status.loaded(groups: 3, residentBytes: 5)
-    status.assigned(groups: 3, in: newer)
-    status.serving(older)
-    #expect(status.progress.state == .loading)
-    #expect(status.ready(for: older) == nil && status.ready(for: newer) == nil)
-    status.serving(newer)
-    #expect(status.progress.state == .serving)
-    #expect(status.ready(for: newer) == Ready(residentBytes: 5, loadedGroups: 3))
-  }
-
   /// It reported the placement of the welcome's epoch: when the assignment of that epoch was lost, nobody
   /// saw that it had to be sent again, and the start hung.
   @Test func `who was welcomed and not assigned anything knows no placement`() throws {
