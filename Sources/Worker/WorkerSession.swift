@@ -208,7 +208,7 @@ final class WorkerSession {
     guard let welcome else { return }
     assignedEpoch = epoch
     self.epoch = epoch
-    status.assigned(groups: assignment.units.count, in: epoch)
+    status.assigned(groups: assignment.units.count)
     if let compute {
       options.logger.notice("To hold \(assignment.units.count) expert groups from now on")
       return compute.change(to: assignment.units, epoch)

@@ -1,9 +1,9 @@
-package import Messages
+import Messages
 import Synchronization
 import Telemetry
 
 /// What the compute thread tells the control thread; shared by the two.
-package final class WorkerStatus: Sendable {
+final class WorkerStatus: Sendable {
   private struct State {
     var state = Progress.State.waiting
     var counter: UInt64 = 0
@@ -21,9 +21,6 @@ package final class WorkerStatus: Sendable {
   }
 
   private let state = Mutex(State())
-
-  /// The status of a worker that waits for an assignment.
-  package init() {}
 
   /// The compute thread takes up a unit of work: a dispatch of `size` entries, or a part of a group
   /// to load.
@@ -72,8 +69,8 @@ package final class WorkerStatus: Sendable {
     }
   }
 
-  /// So many groups are to be loaded from now on, as assigned in `epoch`.
-  package func assigned(groups: Int, in epoch: Epoch) {
+  /// Loading starts, also of more than before.
+  func assigned(groups: Int) {
     state.withLock {
       $0.state = .loading
       $0.assignedGroups = groups
@@ -84,7 +81,7 @@ package final class WorkerStatus: Sendable {
   func draining() { state.withLock { $0.isDraining = true } }
 
   /// So many groups are loaded.
-  package func loaded(groups: Int, residentBytes: Int) {
+  func loaded(groups: Int, residentBytes: Int) {
     state.withLock {
       $0.loadedGroups = groups
       $0.residentBytes = residentBytes
@@ -92,7 +89,7 @@ package final class WorkerStatus: Sendable {
   }
 
   /// What was assigned in `epoch` is loaded, and dispatches are answered.
-  package func serving(_ epoch: Epoch) {
+  func serving(_ epoch: Epoch) {
     state.withLock {
       $0.state = .serving
       $0.readyEpoch = epoch
@@ -114,7 +111,7 @@ package final class WorkerStatus: Sendable {
   var failure: Refusal? { state.withLock { $0.failure } }
 
   /// What to report once what was assigned in `epoch` is loaded.
-  package func ready(for epoch: Epoch) -> Ready? {
+  func ready(for epoch: Epoch) -> Ready? {
     state.withLock {
       guard epoch.rawValue > 0, $0.readyEpoch == epoch else { return nil }
       return Ready(residentBytes: $0.residentBytes, loadedGroups: $0.loadedGroups)
@@ -122,7 +119,7 @@ package final class WorkerStatus: Sendable {
   }
 
   /// The report of the moment.
-  package var progress: Progress {
+  var progress: Progress {
     state.withLock {
       Progress(
         state: $0.isDraining ? .draining : $0.state, counter: $0.counter,

@@ -60,9 +60,7 @@ enum PrivateFile {
 
   /// The file that a path leads to behind all links, and the path itself where there is none.
   private static func target(of path: String) -> String {
-    guard let file = unsafe realpath(path, nil) else { return path }
-    defer { unsafe free(file) }
-    return unsafe String(cString: file)
+    URL(filePath: path).resolvingSymlinksInPath().path
   }
 
   /// Changes whenever the file does.

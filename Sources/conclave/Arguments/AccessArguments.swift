@@ -54,7 +54,7 @@ struct AccessArguments: ParsableArguments {
     }
     for origin in allowOrigin
     where origin != "*"
-      && origin.wholeMatch(of: /https?:\/\/[^\/\s]+|[a-z-]+:\/\/[^\/\s]*|null/) == nil
+      && origin.wholeMatch(of: /[A-Za-z-]+:\/\/[^\/\s]+|null/) == nil
     {
       throw ValidationError(
         "--allow-origin must be a site without a path, as https://chat.example, or *, not \(origin)"
