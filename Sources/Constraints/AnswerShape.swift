@@ -84,7 +84,8 @@ extension Grammar {
     case .tooLarge: "the schema is too large to constrain an answer with"
     case .startsWithItself:
       "a schema refers to itself without an object or array in between"
-    case .cannotEnd: "no value fits the schema: it asks for endless or too deep nesting"
+    case .cannotEnd:
+      "no value fits the schema: it asks for what cannot be, or for endless or too deep nesting"
     }
   }
 }

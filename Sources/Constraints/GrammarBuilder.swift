@@ -31,11 +31,14 @@ struct GrammarBuilder {
   /// More than any sensible schema needs; keeps a hostile one cheap.
   static let nodeLimit = 40_000
   static let edgeLimit = 400_000
+  /// Steps over nodes between which nothing is read.
+  static let jumpLimit = 1_000_000
 
   private var places: [Place] = []
   private var rules: [RuleGraph] = []
   private var marks: Set<TokenID> = []
   var shared: [SharedRule: Rule] = [:]
+  var characters: [ScalarSet: Rule] = [:]
 
   init() {}
 
@@ -116,9 +119,13 @@ extension GrammarBuilder {
     var states: [Grammar.State] = []
     states.reserveCapacity(places.count)
     var edgeCount = 0
+    var jumpCount = 0
     let mayBeEmpty = emptyRules()
     for index in places.indices {
-      let state = flattened(index, mayBeEmpty)
+      let nodes = closure(of: Int32(index), mayBeEmpty)
+      jumpCount += nodes.count
+      guard jumpCount <= Self.jumpLimit else { throw .tooLarge }
+      let state = flattened(nodes, of: rules[places[index].rule])
       edgeCount += state.edges.count + state.calls.count
       guard edgeCount <= Self.edgeLimit else { throw .tooLarge }
       states.append(state)
@@ -162,11 +169,10 @@ extension GrammarBuilder {
     return found
   }
 
-  /// What can be read next from a node and from those that follow it without reading.
-  private func flattened(_ index: Int, _ mayBeEmpty: Set<Int>) -> Grammar.State {
-    let rule = rules[places[index].rule]
+  /// What can be read next from one of the nodes, which follow one another without reading.
+  private func flattened(_ nodes: [Int32], of rule: RuleGraph) -> Grammar.State {
     var state = Grammar.State(isInContainer: rule.isContainer)
-    for node in closure(of: Int32(index), mayBeEmpty) {
+    for node in nodes {
       let place = places[Int(node)]
       state.edges += place.edges
       for call in place.calls {

@@ -6,11 +6,14 @@ extension SchemaCompiler {
   ) throws(SchemaError) {
     let least = try count("minLength", of: members, place) ?? 0
     let most = try count("maxLength", of: members, place)
-    guard least > 0 || most != nil else {
-      return builder.call(builder.rule(.string), from: place.start, to: place.end)
-    }
     guard least <= most ?? .max else {
       throw place.error("minLength is above maxLength")
+    }
+    if let (keyword, pattern) = try pattern(of: members, place) {
+      return try read(pattern, least, most, place.below(keyword), &builder)
+    }
+    guard least > 0 || most != nil else {
+      return builder.call(builder.rule(.string), from: place.start, to: place.end)
     }
     let character = builder.rule(.character)
     let closes = builder.node(in: place.rule)
@@ -27,15 +30,66 @@ extension SchemaCompiler {
     builder.read("\"".utf8, from: closes, to: place.end)
   }
 
+  /// The keyword that says how a string is spelled, `pattern` before `format`, and the expression.
+  private func pattern(
+    of members: JSONObject, _ place: Place
+  ) throws(SchemaError) -> (keyword: String, pattern: String)? {
+    if let value = members["pattern"] {
+      guard let pattern = value.string else {
+        throw place.below("pattern").error("pattern must be a string")
+      }
+      return ("pattern", pattern)
+    }
+    let format = members["format"]?.string
+    return format.flatMap(StringFormats.pattern).map { ("format", $0) }
+  }
+
+  private func read(
+    _ pattern: String, _ least: Int, _ most: Int?, _ place: Place, _ builder: inout GrammarBuilder
+  ) throws(SchemaError) {
+    do {
+      let automaton = try PatternAutomaton(PatternParser.parse(pattern))
+      let opened = builder.node(in: place.rule)
+      let closes = builder.node(in: place.rule)
+      builder.read("\"".utf8, from: place.start, to: opened)
+      try automaton.read(
+        ofLengths: least, most, in: place.rule, from: opened, to: closes, &builder)
+      builder.read("\"".utf8, from: closes, to: place.end)
+    } catch {
+      throw place.error("the pattern cannot be kept to: \(error.text)")
+    }
+  }
+
   mutating func readNumber(
     _ members: JSONObject, _ place: Place, _ builder: inout GrammarBuilder
   ) throws(SchemaError) {
-    for name in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
-    where members[name] != nil {
-      throw place.below(name).error(
-        "\(name) is supported for integers only; use type integer or leave it out")
+    var low = (value: -Double.infinity, isIncluded: true)
+    var high = (value: Double.infinity, isIncluded: true)
+    if let value = try number("minimum", of: members, place) { low = (value, true) }
+    if let value = try number("exclusiveMinimum", of: members, place), value >= low.value {
+      low = (value, false)
     }
-    builder.call(builder.rule(.number), from: place.start, to: place.end)
+    if let value = try number("maximum", of: members, place) { high = (value, true) }
+    if let value = try number("exclusiveMaximum", of: members, place), value <= high.value {
+      high = (value, false)
+    }
+    guard low.value.isFinite || high.value.isFinite else {
+      return builder.call(builder.rule(.number), from: place.start, to: place.end)
+    }
+    guard let range = DecimalRange(low: low, high: high) else {
+      throw place.error("no number is within the bounds")
+    }
+    range.read(in: place.rule, from: place.start, to: place.end, &builder)
+  }
+
+  private func number(
+    _ name: String, of members: JSONObject, _ place: Place
+  ) throws(SchemaError) -> Double? {
+    guard let value = members[name] else { return nil }
+    guard let number = value.number else {
+      throw place.below(name).error("\(name) must be a number")
+    }
+    return number
   }
 
   mutating func readInteger(

@@ -3,8 +3,9 @@ import ModelFiles
 /// Turns a JSON schema into rules of a grammar.
 ///
 /// What the grammar reads is a part of what the schema allows: members come in the schema's order,
-/// white space is limited, numbers have at most 18 digits before the point. Members that a schema
-/// with `properties` does not name appear only when `additionalProperties` asks for them.
+/// white space is limited, numbers have at most 18 digits before the point and, between bounds, no
+/// exponent. Members that a schema with `properties` does not name appear only when
+/// `additionalProperties` asks for them.
 struct SchemaCompiler {
   /// More than any sensible schema needs.
   static let branchLimit = 64
@@ -108,7 +109,9 @@ struct SchemaCompiler {
         return ["object"]
       }
       if members["items"] != nil || members["prefixItems"] != nil { return ["array"] }
-      if members["minLength"] != nil || members["maxLength"] != nil { return ["string"] }
+      if ["minLength", "maxLength", "pattern"].contains(where: { members[$0] != nil }) {
+        return ["string"]
+      }
       let bounds = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
       return bounds.contains { members[$0] != nil } ? ["number"] : ["any"]
     case .string(let name): named = [name]

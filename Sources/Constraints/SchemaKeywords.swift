@@ -2,7 +2,7 @@ import ModelFiles
 
 /// Which keywords of JSON Schema are understood.
 enum SchemaKeywords {
-  /// They say nothing about which values are right.
+  /// They say nothing about which values are right; some strings are kept to their `format` even so.
   static let annotations: Set<String> = [
     "title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs",
     "definitions", "deprecated", "readOnly", "writeOnly", "format", "discriminator",
@@ -13,7 +13,7 @@ enum SchemaKeywords {
   static let supported: Set<String> = [
     "type", "properties", "required", "additionalProperties", "items", "prefixItems", "minItems",
     "maxItems", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "minLength", "maxLength",
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
   ]
 
   static let types: Set<String> = [

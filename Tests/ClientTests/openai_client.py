@@ -9,6 +9,8 @@ some checks expect that greedy answers end by themselves.
 
 import argparse
 import concurrent.futures
+import datetime
+import ipaddress
 import json
 import sys
 import time
@@ -16,6 +18,7 @@ import traceback
 import typing
 import urllib.error
 import urllib.request
+import uuid
 
 import openai
 import pydantic
@@ -301,6 +304,28 @@ def answers_are_kept_to_a_schema(client, model):
             assert isinstance(answer.message.parsed, Animal)
             return
     raise AssertionError("no answer ended within 400 tokens")
+
+
+class Order(pydantic.BaseModel):
+    code: typing.Annotated[str, pydantic.Field(pattern=r"^[A-Z]{3}-\d{4}$")]
+    share: typing.Annotated[float, pydantic.Field(ge=0, le=1)]
+    price: typing.Annotated[float, pydantic.Field(gt=0, lt=99.99)]
+    placed: datetime.datetime
+    due: datetime.date
+    within: datetime.timedelta
+    id: uuid.UUID
+    host: ipaddress.IPv4Address | ipaddress.IPv6Address
+    town: typing.Optional[typing.Annotated[str, pydantic.Field(pattern=r"^\d{5}$", max_length=5)]]
+
+
+@check
+def patterns_formats_and_bounds_are_kept_to(client, model):
+    for seed in range(8):
+        answer = client.chat.completions.parse(
+            model=model, messages=QUESTION, response_format=Order, seed=seed, temperature=1.0,
+            max_tokens=800,
+        ).choices[0]
+        assert answer.finish_reason == "stop" and isinstance(answer.message.parsed, Order)
 
 
 @check

@@ -1,3 +1,4 @@
+import Foundation
 import ModelFiles
 
 /// Whether a value fits a schema, read as the specification says and independently of the grammar.
@@ -47,7 +48,64 @@ struct SchemaChecker {
     case "maximum": return value.number ?? -.infinity <= rule.number ?? 0
     case "exclusiveMinimum": return value.number ?? .infinity > rule.number ?? 0
     case "exclusiveMaximum": return value.number ?? -.infinity < rule.number ?? 0
+    case "pattern": return value.string.map { Self.has(rule.string ?? "", $0) } ?? true
+    case "format": return value.string.map { Self.isOf(format: rule.string ?? "", $0) } ?? true
     default: return true
+    }
+  }
+
+  /// Whether the pattern is found somewhere in the text, as the system's library sees it.
+  static func has(_ pattern: String, _ text: String) -> Bool {
+    guard !pattern.isEmpty else { return true }  // which the library does not take
+    guard let expression = try? NSRegularExpression(pattern: pattern) else { return false }
+    let all = NSRange(text.startIndex..., in: text)
+    return expression.firstMatch(in: text, range: all) != nil
+  }
+
+  /// Whether readers of such values, where there are some, read the text.
+  private static func isOf(format: String, _ text: String) -> Bool {
+    var address = (0 as UInt64, 0 as UInt64)
+    switch format {
+    case "date": return isDate(text)
+    case "time": return isTime(text)
+    case "date-time":
+      let parts = text.split(separator: "T", omittingEmptySubsequences: false)
+      return parts.count == 2 && isDate(String(parts[0])) && isTime(String(parts[1]))
+    case "uuid": return UUID(uuidString: text) != nil
+    case "ipv4": return unsafe inet_pton(AF_INET, text, &address) == 1
+    case "ipv6": return unsafe inet_pton(AF_INET6, text, &address) == 1
+    case "duration": return text.count >= 3 && text.hasPrefix("P") && !text.hasSuffix("T")
+    case "hostname": return isHostName(text)
+    case "email":
+      let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+      return parts.count == 2 && !parts[0].isEmpty && isHostName(String(parts[1]))
+        && parts[1].contains(".")
+    default: return true
+    }
+  }
+
+  private static func isDate(_ text: String) -> Bool {
+    let numbers = text.split(separator: "-").compactMap { Int($0) }
+    guard text.utf8.count == 10, numbers.count == 3 else { return false }
+    var calendar = Calendar(identifier: .gregorian)
+    calendar.timeZone = .gmt
+    let date = DateComponents(year: numbers[0], month: numbers[1], day: numbers[2])
+    guard let day = calendar.date(from: date) else { return false }
+    let back = calendar.dateComponents([.year, .month, .day], from: day)
+    return back.year == numbers[0] && back.month == numbers[1] && back.day == numbers[2]
+  }
+
+  private static func isTime(_ text: String) -> Bool {
+    let formatter = ISO8601DateFormatter()
+    formatter.formatOptions = [.withInternetDateTime]
+    // Fractions of any length are not read by it, which leaves the rest to it.
+    let whole = text.replacing(/\.[0-9]+/, with: "")
+    return formatter.date(from: "2000-01-01T" + whole) != nil
+  }
+
+  private static func isHostName(_ text: String) -> Bool {
+    text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+      (1...63).contains(label.count) && !label.hasPrefix("-") && !label.hasSuffix("-")
     }
   }
 

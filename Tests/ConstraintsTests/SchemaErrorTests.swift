@@ -9,8 +9,8 @@ import Tokenization
     ("1", "a schema must be an object, true or false"),
     ("false", "no value fits the schema false"),
     (
-      #"{"type":"object","properties":{"a":{"type":"string","pattern":"a+"}}}"#,
-      "properties.a: pattern is not supported by this server; leave it out"
+      #"{"type":"object","properties":{"a":{"type":"object","minProperties":1}}}"#,
+      "properties.a: minProperties is not supported by this server; leave it out"
     ),
     (#"{"not":{}}"#, "not is not supported by this server; leave it out"),
     (
@@ -19,8 +19,24 @@ import Tokenization
     ),
     (#"{"type":[]}"#, "type: type must be a string or an array of strings"),
     (
-      #"{"type":"number","minimum":0}"#,
-      "minimum: minimum is supported for integers only; use type integer or leave it out"
+      #"{"type":"integer","minimum":0.5}"#,
+      "minimum: minimum must be an integer of at most 18 digits"
+    ),
+    (#"{"type":"number","minimum":"0"}"#, "minimum: minimum must be a number"),
+    (#"{"type":"number","minimum":0.5,"exclusiveMaximum":0.5}"#, "no number is within the bounds"),
+    (#"{"type":"string","pattern":1}"#, "pattern: pattern must be a string"),
+    (
+      #"{"properties":{"a":{"pattern":"(?!a)"}}}"#,
+      "properties.a.pattern: the pattern cannot be kept to: groups that look ahead or behind, and "
+        + "flags, are not supported"
+    ),
+    (
+      #"{"pattern":"a{2,1}"}"#,
+      "pattern: the pattern cannot be kept to: the numbers of a repetition are out of order"
+    ),
+    (
+      #"{"pattern":"((a{999}){999}){999}"}"#,
+      "pattern: the pattern cannot be kept to: it is too large to constrain an answer with"
     ),
     (#"{"type":"integer","minimum":3,"maximum":2}"#, "no integer is within the bounds"),
     (#"{"enum":[]}"#, "enum: enum must be an array of 1 to 1000 values"),
@@ -49,7 +65,15 @@ import Tokenization
     ),
     (
       ##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##,
-      "no value fits the schema: it asks for endless or too deep nesting"
+      "no value fits the schema: it asks for what cannot be, or for endless or too deep nesting"
+    ),
+    (
+      #"{"pattern":"$a"}"#,
+      "no value fits the schema: it asks for what cannot be, or for endless or too deep nesting"
+    ),
+    (
+      #"{"type":"number","maximum":-1e20}"#,
+      "no value fits the schema: it asks for what cannot be, or for endless or too deep nesting"
     ),
     (
       #"{"type":"object","properties":{"a":{}},"required":["b"]}"#,
@@ -82,6 +106,9 @@ import Tokenization
     case alike = "many optional members that look alike"
     case lengths = "many lengths"
     case unions = "nested unions"
+    case emptiness = "a pattern of nothing, many times"
+    case options = "a pattern of many things that may be left out"
+    case subsets = "a pattern whose states are sets of many others"
 
     var schema: String {
       switch self {
@@ -109,6 +136,9 @@ import Tokenization
         return (0..<8).reduce(#"{"type":"integer"}"#) { inner, _ in
           #"{"anyOf":[\#(inner),\#(inner),\#(inner)]}"#
         }
+      case .emptiness: return #"{"pattern":"^((((){4096}){9})*)*$"}"#
+      case .options: return #"{"pattern":"^((a?b?c?){600})*$"}"#
+      case .subsets: return #"{"pattern":"^(a|b)*a(a|b){500}$"}"#
       }
     }
   }

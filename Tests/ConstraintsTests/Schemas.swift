@@ -24,7 +24,9 @@ enum Schemas {
     "good":{"type":"boolean"}},"required":["kind"]},{"type":["string","null"]}]}
     """#
 
-  static let all: [String] = [
+  static let all = values + numbers + texts
+
+  static let values: [String] = [
     person, tree, list, union, "{}", "true", #"{"type":"object"}"#, #"{"type":"array"}"#,
     #"{"type":["integer","null","boolean"]}"#, #"{"type":["number","integer"]}"#,
     #"{"enum":["a","ab","b\"\\\n\u0001é",1,-2.5,1e100,null,true,[1,{"a":[]}],{}]}"#,
@@ -46,5 +48,35 @@ enum Schemas {
     #"{"type":"object","properties":{}}"#, #"{"allOf":[{"type":"boolean"}]}"#,
     #"{"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}},{"type":"integer"}]}"#,
     #"{"properties":{"a\"b":{"type":"boolean"}},"required":["a\"b"]}"#,
+  ]
+
+  static let numbers: [String] = [
+    #"{"type":"number","minimum":0,"maximum":1}"#, #"{"type":"number","exclusiveMinimum":0}"#,
+    #"{"type":"number","minimum":-12.75,"exclusiveMaximum":3.125}"#,
+    #"{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1e-3}"#,
+    #"{"type":"number","maximum":-1e10}"#, #"{"type":"number","minimum":0.5,"maximum":0.5}"#,
+    #"{"type":["number","null"],"maximum":-0.05}"#,
+    #"{"type":"number","minimum":99.5,"maximum":1000}"#,
+  ]
+
+  static let texts: [String] =
+    [
+      #"{"pattern":"a|b","minLength":2,"maxLength":4}"#,
+      #"{"type":["string","null"],"pattern":"^[a-z]+$","minLength":3}"#,
+      #"{"type":"string","format":"uri"}"#,
+      #"{"type":"string","format":"email","maxLength":30}"#,
+    ] + patterns.map { #"{"type":"string","pattern":"\#($0)"}"# }
+    + formats.map { #"{"type":"string","format":"\#($0)"}"# }
+
+  /// As they stand in JSON.
+  static let patterns = [
+    "", "^$", "^a", "b$", "ab", "^(a|bc)*$", "^[a-c]{2,4}$", "^[^a]+$", #"^\\d{3}-\\d{4}$"#,
+    #"^\\$?\\d+(?:\\.\\d{2})?$"#, #"^(?<first>\\w+)\\s\\S+$"#, "^a.c$", "a{0}", "^(a?){3}$",
+    "^(?:ab){2,}?$",
+    #"^[\\]\\-\\\\x]+$"#, #"^\\u00e9|\\x41$"#, "^(a|b)*a(a|b){2}$", "^(|a)+$", "(^a|b$)c?",
+  ]
+
+  static let formats = [
+    "date", "time", "date-time", "duration", "uuid", "ipv4", "ipv6", "hostname", "email",
   ]
 }

@@ -152,9 +152,9 @@ import Tokenization
     ),
     (
       #","tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":"#
-        + #"{"type":"object","properties":{"a":{"type":"string","pattern":"x"}}}}}]}"#,
+        + #"{"type":"object","properties":{"a":{"type":"string","not":{}}}}}}]}"#,
       "tools[0].function.parameters.properties.a",
-      "tools[0].function.parameters.properties.a: pattern is not supported by this server;"
+      "tools[0].function.parameters.properties.a: not is not supported by this server;"
         + " leave it out"
     ),
     (#","tool_choice":"required"}"#, "tool_choice", "tool_choice required needs tools"),

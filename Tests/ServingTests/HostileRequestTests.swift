@@ -81,7 +81,9 @@ import Tokenization
     Case("a grammar", #""grammar":"root ::= root""#),
     Case("a suffix to tokens", texts, #"{"prompt":[1],"suffix":"x"}"#),
     Case("names that are canonically equal", chat, #"{"messages":[],"\u00e9":1,"e\u0301":1}"#),
-    .schema("a regular expression", #"{"type":"string","pattern":"(a+)+$"}"#),
+    .schema("a regular expression that looks back", #"{"type":"string","pattern":"(a)\\1"}"#),
+    .schema(
+      "a regular expression that multiplies", #"{"pattern":"((((a{999}){999}){999}){999}){999}"}"#),
     .schema("a schema of the wrong type", "7"),
     .schema("a schema that is its own part", ##"{"$ref":"#"}"##),
     .schema(

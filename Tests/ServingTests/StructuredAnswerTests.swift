@@ -91,6 +91,12 @@ private func content(_ body: [String: Any]) -> String {
       #expect((legacy?["text_offset"] as? [Int])?.first == 0)
       #expect(
         (legacy?["top_logprobs"] as? [[String: Double]])?.allSatisfy { $0.count == 1 } == true)
+      let (_, bare) = try await post(
+        "/v1/completions", #"{"prompt":"x","logprobs":0,"temperature":0}"#, to: client)
+      let chosen = choice(bare)["logprobs"] as? [String: Any]
+      #expect(
+        (chosen?["top_logprobs"] as? [[String: Double]])?.flatMap(\.keys)
+          == chosen?["tokens"] as? [String])
     }
   }
 

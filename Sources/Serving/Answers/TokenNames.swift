@@ -43,9 +43,12 @@ struct TokenNames: Sendable {
       "token_logprobs": .array(entries.map { Self.number($0.chosen.logProbability) }),
       "top_logprobs": .array(
         entries.map { entry in
-          // Different tokens may look the same, as parts of characters do: the best one counts.
-          .object(
-            JSONObject(entry.top.map { (text($0.token), Self.number($0.logProbability)) }))
+          // The chosen one is always told, as by OpenAI. Different tokens may look the same, as parts
+          // of characters do: the best one counts.
+          let isTop = entry.top.contains { $0.token == entry.chosen.token }
+          let shown = isTop ? entry.top : entry.top + [entry.chosen]
+          return .object(
+            JSONObject(shown.map { (text($0.token), Self.number($0.logProbability)) }))
         }),
       "text_offset": .array(offsets),
     ]

@@ -129,7 +129,7 @@ extension OpenAPI {
 
   static let formatSchemas = #"""
     "Name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-    "JSONSchema": {"type": ["object", "boolean"], "description": "Supported are type, properties, required, additionalProperties, items, prefixItems, minItems, maxItems, enum, const, anyOf, oneOf of different types or constants, allOf of one, $ref into the same schema, minLength, maxLength, and bounds of integers. format and other annotations are not kept to; other keywords are refused."},
+    "JSONSchema": {"type": ["object", "boolean"], "description": "Supported are type, properties, required, additionalProperties, items, prefixItems, minItems, maxItems, enum, const, anyOf, oneOf of different types or constants, allOf of one, $ref into the same schema, minLength, maxLength, pattern without groups that look ahead, behind or back, bounds of integers and numbers, and the formats date, time, date-time, duration, uuid, ipv4, ipv6, hostname and email. Other formats and annotations are not kept to; other keywords are refused."},
     "ResponseFormat": {"oneOf": [
       {"type": "object", "required": ["type"], "properties": {"type": {"const": "text"}}, "additionalProperties": {"type": "null"}},
       {"type": "object", "required": ["type"], "properties": {"type": {"const": "json_object"}, "schema": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/JSONSchema"}]}}, "additionalProperties": {"type": "null"}},
