@@ -27,13 +27,14 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case requestBody = "request-body"
   /// A JSON schema for answers.
   case schema
+  /// A regular expression of a schema.
+  case pattern
   /// The configuration of `conclave serve`.
   case configurationFile = "configuration-file"
   /// Key pairs and lists of public keys.
   case keyFile = "key-file"
   /// API keys.
   case apiKeyFile = "api-key-file"
-
   /// A script of the link emulator.
   case linkScript = "link-script"
 
@@ -51,6 +52,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .json: TextTargets.json(bytes)
     case .requestBody: TextTargets.requestBody(bytes)
     case .schema: TextTargets.schema(bytes)
+    case .pattern: TextTargets.pattern(bytes)
     case .configurationFile: TextTargets.configurationFile(bytes)
     case .keyFile: TextTargets.keyFile(bytes)
     case .apiKeyFile: TextTargets.apiKeyFile(bytes)

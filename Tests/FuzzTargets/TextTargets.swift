@@ -26,6 +26,12 @@ enum TextTargets {
     _ = try? Grammar(.json(schema: value))
   }
 
+  static func pattern(_ bytes: [UInt8]) {
+    let pattern = JSONValue.string(String(decoding: bytes, as: UTF8.self))
+    _ = try? Grammar(.json(schema: ["pattern": pattern]))
+    _ = try? Grammar(.json(schema: ["pattern": pattern, "minLength": 2, "maxLength": 9]))
+  }
+
   static func configurationFile(_ bytes: [UInt8]) {
     let text = String(decoding: bytes, as: UTF8.self)
     let settings = SettingsFile(
