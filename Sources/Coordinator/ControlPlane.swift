@@ -261,6 +261,7 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
       send(.refusal(Refusal(.load, text)), incarnation, sender)
       return
     }
+    membership.note(request, from: incarnation, at: MonotonicTime.now)
     do {
       try reply(to: request, from: source, incarnation, sender)
     } catch {

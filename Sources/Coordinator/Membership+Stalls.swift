@@ -1,11 +1,12 @@
 import Experts
-import Messages
+package import Messages
 import Placement
 
 // MARK: - Workers that do not get on with loading
 
 extension Membership {
-  /// How long a worker may take for a group, besides the time that reading one takes.
+  /// How long a worker may take for a group, or for a part of it that it is sent, besides the time that
+  /// reading one takes.
   private static let loadPatience: Duration = .seconds(2)
   /// Bytes per second below which reading counts as standing still.
   private static let leastBytesPerSecond = 50e6
@@ -20,12 +21,14 @@ extension Membership {
     for index in members.indices where members[index].lostReason == nil {
       guard !members[index].units.isEmpty, !hasLoaded(members[index]) else {
         members[index].lastGain = nil
+        members[index].requested = [:]
         members[index].isStalled = false
         continue
       }
       let count = members[index].progress?.loadedGroups ?? 0
       guard let last = members[index].lastGain, last.loadedGroups == count else {
         members[index].lastGain = Member.Gain(loadedGroups: count, at: time)
+        members[index].requested = [:]
         members[index].isStalled = false
         continue
       }
@@ -34,6 +37,23 @@ extension Membership {
       hasChanged = true
     }
     return hasChanged
+  }
+
+  /// A worker asks for bytes of the model, which it does when others have come.
+  ///
+  /// It gets on, however small its share of a link is by which many load. To ask for the same again is
+  /// no gain.
+  package mutating func note(
+    _ request: ChunkRequest, from incarnation: Incarnation, at time: Duration
+  ) {
+    guard
+      let index = members.firstIndex(where: {
+        $0.incarnation == incarnation && $0.lostReason == nil
+      }), request.offset > members[index].requested[request.unit] ?? -1
+    else { return }
+    members[index].requested[request.unit] = request.offset
+    members[index].lastGain?.at = time
+    members[index].isStalled = false
   }
 
   /// How long a worker may take for the largest group of `geometry`.

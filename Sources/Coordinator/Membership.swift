@@ -79,6 +79,8 @@ package struct Membership {
     package internal(set) var isDraining = false
     /// How much it had loaded when that was last seen to grow; nil while there is nothing to load.
     var lastGain: Gain?
+    /// How far into each group it has asked for bytes since a group was last loaded.
+    var requested: [PlacementUnit: Int] = [:]
     /// Whether it does not get on with loading what it shall hold.
     package internal(set) var isStalled = false
     /// Whether it has come while others had all the work.
@@ -88,10 +90,10 @@ package struct Membership {
     /// Whether it takes new groups.
     var isAvailable: Bool { lostReason == nil && !isDraining }
 
-    /// A number of loaded groups, and when it was reached.
+    /// A number of loaded groups, and when it was reached, or bytes of the next one came.
     struct Gain: Equatable {
       let loadedGroups: Int
-      let at: Duration
+      var at: Duration
     }
 
     /// What lines for people call the worker.

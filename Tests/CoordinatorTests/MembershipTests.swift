@@ -268,14 +268,8 @@ import Testing
   /// A worker that was to load a lost group and whose transfer stood still held that group up for as long
   /// as it reported that it lives: 32 s in a storm, until that ended its process.
   @Test mutating func `who does not get on with loading what nobody holds is helped out`() throws {
-    load()
-    _ = membership.handle(hello("c"), from: third, at: .zero)
-    let ready = Ready(residentBytes: 1, loadedGroups: membership.members[2].units.count)
-    _ = membership.handle(.ready(ready), from: third, at: .zero)
-    _ = membership.lose(WorkerID(0), reason: "gone", suspendedFor: nil, at: .seconds(1))
+    let stuck = try loseOneOfThree()
     let plan = try #require(membership.plan)
-    let stuck = try #require(
-      membership.members.first { $0.lostReason == nil && !$0.loaded.isSuperset(of: $0.units) })
     let missing = stuck.units.filter { !stuck.loaded.contains($0) }
     #expect(missing.allSatisfy { plan[$0.layer, $0.group].last == stuck.id })
     var other: Incarnation?
@@ -297,6 +291,46 @@ import Testing
     #expect(missing.allSatisfy { after[$0.layer, $0.group].count >= 2 })
     // Nobody is asked again and again.
     #expect(sent(membership.tick(at: time + .seconds(1))).isEmpty)
+  }
+
+  /// Three workers have loaded, the first is lost at 1 s; who shall load what it held.
+  private mutating func loseOneOfThree() throws -> Membership.Member {
+    load()
+    _ = membership.handle(hello("c"), from: third, at: .zero)
+    let ready = Ready(residentBytes: 1, loadedGroups: membership.members[2].units.count)
+    _ = membership.handle(.ready(ready), from: third, at: .zero)
+    _ = membership.lose(WorkerID(0), reason: "gone", suspendedFor: nil, at: .seconds(1))
+    return try #require(
+      membership.members.first { $0.lostReason == nil && !$0.loaded.isSuperset(of: $0.units) })
+  }
+
+  /// Many workers that load by one link take longer for a group than one does; each new request shows
+  /// that bytes have come.
+  @Test mutating func `who is sent bytes slowly gets on`() throws {
+    let slow = try loseOneOfThree()
+    let unit = try #require(slow.units.first { !slow.loaded.contains($0) })
+    var time = Duration.seconds(1)
+    for step in 0..<100 {
+      time += .milliseconds(100)
+      for member in membership.members where member.lostReason == nil {
+        _ = membership.handle(.progress(progress), from: member.incarnation, at: time)
+      }
+      let request = ChunkRequest(unit: unit, offset: step, count: 1)
+      membership.note(request, from: slow.incarnation, at: time)
+      #expect(sent(membership.tick(at: time)).isEmpty)
+    }
+    // To ask for the last bytes again and again is to stand still.
+    var helped = false
+    for _ in 0..<90 where !helped {
+      time += .milliseconds(100)
+      for member in membership.members where member.lostReason == nil {
+        _ = membership.handle(.progress(progress), from: member.incarnation, at: time)
+      }
+      let request = ChunkRequest(unit: unit, offset: 99, count: 1)
+      membership.note(request, from: slow.incarnation, at: time)
+      helped = !sent(membership.tick(at: time)).isEmpty
+    }
+    #expect(helped)
   }
 
   @Test mutating func `a worker that returns gets what it had`() throws {
