@@ -121,8 +121,9 @@ extension GrammarBuilder {
     var edgeCount = 0
     var jumpCount = 0
     let mayBeEmpty = emptyRules()
+    var closure = Closure(places)
     for index in places.indices {
-      let nodes = closure(of: Int32(index), mayBeEmpty)
+      let nodes = closure.nodes(from: Int32(index), skipping: mayBeEmpty)
       jumpCount += nodes.count
       guard jumpCount <= Self.jumpLimit else { throw .tooLarge }
       let state = flattened(nodes, of: rules[places[index].rule])
@@ -143,30 +144,52 @@ extension GrammarBuilder {
   /// The rules that can be left without reading.
   private func emptyRules() -> Set<Int> {
     var empty: Set<Int> = []
+    var closure = Closure(places)
     while true {
       let more = rules.indices.filter { index in
-        guard !empty.contains(index), let start = rules[index].start else { return false }
-        return rules[index].end.map { closure(of: start.index, empty).contains($0.index) } ?? false
+        guard !empty.contains(index), let start = rules[index].start, let end = rules[index].end
+        else { return false }
+        return closure.nodes(from: start.index, skipping: empty).contains(end.index)
       }
       guard !more.isEmpty else { return empty }
       empty.formUnion(more)
     }
   }
 
-  /// A node and those that follow it without reading.
-  private func closure(of node: Int32, _ mayBeEmpty: Set<Int>) -> [Int32] {
-    var found = [node]
-    var seen: Set<Int32> = [node]
-    var index = 0
-    while index < found.count {
-      let place = places[Int(found[index])]
-      let skipped = place.calls.filter { mayBeEmpty.contains($0.rule.index) }.map(\.target)
-      for target in place.jumps + skipped where seen.insert(target).inserted {
-        found.append(target)
-      }
-      index += 1
+  /// Finds a node and those that follow it without reading; takes the same memory each time.
+  private struct Closure {
+    private let places: [Place]
+    private var found: [Int32] = []
+    private var foundIn: [Int]  // the last search that came by a node
+    private var search = 0
+
+    init(_ places: [Place]) {
+      self.places = places
+      foundIn = [Int](repeating: 0, count: places.count)
     }
-    return found
+
+    /// All of them; rules that may be empty are passed over.
+    mutating func nodes(from node: Int32, skipping mayBeEmpty: Set<Int>) -> [Int32] {
+      search += 1
+      found.removeAll(keepingCapacity: true)
+      add(node)
+      var index = 0
+      while index < found.count {
+        let place = Int(found[index])
+        for target in places[place].jumps { add(target) }
+        for call in places[place].calls where mayBeEmpty.contains(call.rule.index) {
+          add(call.target)
+        }
+        index += 1
+      }
+      return found
+    }
+
+    private mutating func add(_ node: Int32) {
+      guard foundIn[Int(node)] != search else { return }
+      foundIn[Int(node)] = search
+      found.append(node)
+    }
   }
 
   /// What can be read next from one of the nodes, which follow one another without reading.

@@ -7,11 +7,14 @@ struct PatternAutomaton {
     var jumps: [Int] = []
     var jumpsAtStart: [Int] = []
     var jumpsToEnd: [Int] = []
+
+    var wayCount: Int { edges.count + jumps.count + jumpsAtStart.count + jumpsToEnd.count }
   }
 
   private(set) var nodes: [Node] = []
   private(set) var first = 0
   private(set) var last = 0
+  private var partCount = 0
 
   /// - Throws: When the graph would be larger than any grammar may be.
   init(_ pattern: Pattern) throws(PatternProblem) {
@@ -27,9 +30,7 @@ struct PatternAutomaton {
   }
 
   private mutating func node() throws(PatternProblem) -> Int {
-    guard nodes.count < GrammarBuilder.nodeLimit else {
-      throw PatternProblem("it is too large to constrain an answer with")
-    }
+    guard nodes.count < GrammarBuilder.nodeLimit else { throw .tooLarge }
     nodes.append(Node())
     return nodes.count - 1
   }
@@ -37,6 +38,8 @@ struct PatternAutomaton {
   private mutating func add(
     _ pattern: Pattern, from start: Int, to end: Int
   ) throws(PatternProblem) {
+    partCount += 1
+    guard partCount < GrammarBuilder.edgeLimit else { throw .tooLarge }
     switch pattern {
     case .one(let set): nodes[start].edges.append((set, end))
     case .start: nodes[start].jumpsAtStart.append(end)
@@ -100,11 +103,11 @@ extension PatternAutomaton {
       pending.append(reading)
       return new
     }
+    var wayCount = 0
     while let reading = pending.popLast(), let here = places[reading] {
-      guard builder.isWithinLimits else {
-        throw PatternProblem("it is too large to constrain an answer with")
-      }
       let node = nodes[reading.node]
+      wayCount += node.wayCount
+      guard builder.isWithinLimits, wayCount < GrammarBuilder.edgeLimit else { throw .tooLarge }
       for target in node.jumps + (reading.count == 0 ? node.jumpsAtStart : []) {
         let next = Reading(node: target, count: reading.count, hasEnded: reading.hasEnded)
         builder.jump(from: here, to: place(next, &builder))

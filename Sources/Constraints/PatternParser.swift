@@ -3,6 +3,8 @@ struct PatternProblem: Error, Equatable {
   let text: String
 
   init(_ text: String) { self.text = text }
+
+  static let tooLarge = PatternProblem("it is too large to constrain an answer with")
 }
 
 /// Reads regular expressions as JSON Schema has them: ECMA-262 with the flag u.

@@ -108,6 +108,7 @@ import Tokenization
     case unions = "nested unions"
     case emptiness = "a pattern of nothing, many times"
     case options = "a pattern of many things that may be left out"
+    case nothings = "a pattern of many choices of nothing"
     case subsets = "a pattern whose states are sets of many others"
 
     var schema: String {
@@ -138,6 +139,9 @@ import Tokenization
         }
       case .emptiness: return #"{"pattern":"^((((){4096}){9})*)*$"}"#
       case .options: return #"{"pattern":"^((a?b?c?){600})*$"}"#
+      case .nothings:
+        let nothings = String(repeating: "|", count: 1900)
+        return #"{"pattern":"^((\#(nothings)){4096}){9}$","maxLength":500}"#
       case .subsets: return #"{"pattern":"^(a|b)*a(a|b){500}$"}"#
       }
     }
