@@ -11,12 +11,16 @@ struct PatternAutomaton {
     var wayCount: Int { edges.count + jumps.count + jumpsAtStart.count + jumpsToEnd.count }
   }
 
+  /// More than any sensible pattern needs.
+  static let nodeLimit = 10_000
+  static let wayLimit = 100_000
+
   private(set) var nodes: [Node] = []
   private(set) var first = 0
   private(set) var last = 0
   private var partCount = 0
 
-  /// - Throws: When the graph would be larger than any grammar may be.
+  /// - Throws: When the graph would be too large.
   init(_ pattern: Pattern) throws(PatternProblem) {
     first = try node()
     let start = try node()
@@ -30,7 +34,7 @@ struct PatternAutomaton {
   }
 
   private mutating func node() throws(PatternProblem) -> Int {
-    guard nodes.count < GrammarBuilder.nodeLimit else { throw .tooLarge }
+    guard nodes.count < Self.nodeLimit else { throw .tooLarge }
     nodes.append(Node())
     return nodes.count - 1
   }
@@ -39,7 +43,7 @@ struct PatternAutomaton {
     _ pattern: Pattern, from start: Int, to end: Int
   ) throws(PatternProblem) {
     partCount += 1
-    guard partCount < GrammarBuilder.edgeLimit else { throw .tooLarge }
+    guard partCount < Self.wayLimit else { throw .tooLarge }
     switch pattern {
     case .one(let set): nodes[start].edges.append((set, end))
     case .start: nodes[start].jumpsAtStart.append(end)
@@ -107,7 +111,7 @@ extension PatternAutomaton {
     while let reading = pending.popLast(), let here = places[reading] {
       let node = nodes[reading.node]
       wayCount += node.wayCount
-      guard builder.isWithinLimits, wayCount < GrammarBuilder.edgeLimit else { throw .tooLarge }
+      guard builder.isWithinLimits, wayCount < Self.wayLimit else { throw .tooLarge }
       for target in node.jumps + (reading.count == 0 ? node.jumpsAtStart : []) {
         let next = Reading(node: target, count: reading.count, hasEnded: reading.hasEnded)
         builder.jump(from: here, to: place(next, &builder))

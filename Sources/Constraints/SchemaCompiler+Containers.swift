@@ -129,10 +129,10 @@ extension SchemaCompiler {
   mutating func readArray(
     _ members: JSONObject, _ place: Place, _ builder: inout GrammarBuilder
   ) throws(SchemaError) {
-    let least = try count("minItems", of: members, place) ?? 0
+    let least = try count("minItems", of: members, atMost: Self.itemLimit, place) ?? 0
     let first = try firstItems(of: members, place)
     let others = members["items"] ?? .bool(true)
-    var most = try count("maxItems", of: members, place)
+    var most = try count("maxItems", of: members, atMost: Self.itemLimit, place)
     if others == .bool(false) { most = min(most ?? first.count, first.count) }
     guard least <= most ?? .max else {
       throw place.error("no array has at least \(least) and at most \(most ?? 0) items here")

@@ -4,8 +4,8 @@ extension SchemaCompiler {
   mutating func readString(
     _ members: JSONObject, _ place: Place, _ builder: inout GrammarBuilder
   ) throws(SchemaError) {
-    let least = try count("minLength", of: members, place) ?? 0
-    let most = try count("maxLength", of: members, place)
+    let least = try count("minLength", of: members, atMost: Self.textLimit, place) ?? 0
+    let most = try count("maxLength", of: members, atMost: Self.textLimit, place)
     guard least <= most ?? .max else {
       throw place.error("minLength is above maxLength")
     }

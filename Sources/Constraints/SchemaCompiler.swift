@@ -11,7 +11,8 @@ struct SchemaCompiler {
   static let branchLimit = 64
   static let valueLimit = 1000
   static let propertyLimit = 256
-  static let lengthLimit = 512
+  static let itemLimit = 512
+  static let textLimit = 4096
 
   private let root: JSONValue
   /// By the bytes of their pointers; `String` takes canonically equal ones for the same.
@@ -210,11 +211,11 @@ struct SchemaCompiler {
 
   /// A field that counts something.
   func count(
-    _ name: String, of members: JSONObject, _ place: Place
+    _ name: String, of members: JSONObject, atMost limit: Int, _ place: Place
   ) throws(SchemaError) -> Int? {
     guard let value = members[name] else { return nil }
-    guard let number = value.integer, (0...Self.lengthLimit).contains(number) else {
-      throw place.below(name).error("\(name) must be an integer from 0 to \(Self.lengthLimit)")
+    guard let number = value.integer, (0...limit).contains(number) else {
+      throw place.below(name).error("\(name) must be an integer from 0 to \(limit)")
     }
     return number
   }

@@ -20,33 +20,46 @@ enum SchemaKeywords {
     "string", "number", "integer", "boolean", "null", "object", "array",
   ]
 
+  /// Whether a keyword restricts values in a way that is compiled, or not at all.
+  static func isKnown(_ key: String) -> Bool {
+    annotations.contains(key) || supported.contains(key) || key.hasPrefix("x-")
+  }
+
   /// Fails when a keyword would restrict values in a way that is not compiled.
   static func check(_ members: JSONObject, path: String) throws(SchemaError) {
-    for member in members {
-      let key = member.key
-      guard !annotations.contains(key), !supported.contains(key), !key.hasPrefix("x-") else {
-        continue
-      }
+    guard let unknown = members.first(where: { !isKnown($0.key) }) else { return }
+    throw SchemaError(
+      path: path,
+      problem: "\(unknown.key.prefix(60)) is not supported by this server; leave it out")
+  }
+
+  /// The keyword that combines schemas: a schema has at most one of them, alone.
+  static func combiner(of members: JSONObject, path: String) throws(SchemaError) -> String? {
+    guard let combiner = combiner(of: members) else { return nil }
+    let others = conflicts(with: combiner, in: members)
+    guard others.isEmpty else {
+      let names = others.sorted().joined(separator: ", ")
       throw SchemaError(
-        path: path,
-        problem: "\(key.prefix(60)) is not supported by this server; leave it out")
+        path: path, problem: "\(combiner) together with \(names) is not supported; use one of them")
+    }
+    return combiner
+  }
+
+  /// The first keyword that combines schemas.
+  static func combiner(of members: some Sequence<JSONObject.Member>) -> String? {
+    ["$ref", "const", "enum", "anyOf", "oneOf", "allOf"].first { name in
+      members.contains { $0.key == name }
     }
   }
 
-  /// The keywords that combine schemas: a schema has at most one of them, alone.
-  static func combiner(of members: JSONObject, path: String) throws(SchemaError) -> String? {
-    let found = ["$ref", "const", "enum", "anyOf", "oneOf", "allOf"].filter { members[$0] != nil }
-    guard let first = found.first else { return nil }
-    let others = members.filter { member in
-      member.key != first && supported.contains(member.key)
-        && !(member.key == "type" && (first == "enum" || first == "const"))
+  /// The keywords that a combining one does not go together with.
+  static func conflicts(
+    with combiner: String, in members: some Sequence<JSONObject.Member>
+  ) -> [String] {
+    members.map(\.key).filter { key in
+      key != combiner && supported.contains(key)
+        && !(key == "type" && (combiner == "enum" || combiner == "const"))
     }
-    guard others.isEmpty else {
-      let names = others.map(\.key).sorted().joined(separator: ", ")
-      throw SchemaError(
-        path: path, problem: "\(first) together with \(names) is not supported; use one of them")
-    }
-    return first
   }
 }
 

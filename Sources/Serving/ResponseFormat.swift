@@ -56,12 +56,13 @@ enum ResponseFormat: Hashable, Sendable {
         "\(path).name must have 1 to 64 letters, digits, _ or -", param: "\(path).name")
     }
     _ = try fields.string("description")
-    _ = try fields.bool("strict")  // it is always kept
+    let isStrict = try fields.bool("strict") ?? false
     guard let schema = fields.value("schema") else {
       throw .invalid("\(path).schema is missing", param: "\(path).schema")
     }
     try fields.finish(ignoring: ["type"])
-    return .schema(try checked(schema, path: "\(path).schema"))
+    return .schema(
+      try checked(isStrict ? schema : schema.relaxedSchema, path: "\(path).schema"))
   }
 
   /// Whether a text may name a function or a schema.

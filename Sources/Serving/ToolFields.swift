@@ -94,8 +94,8 @@ struct ToolFields: Sendable {
       arguments: try arguments(parameters, isStrict: isStrict, path: "\(path).parameters"))
   }
 
-  /// What arguments are kept to: the schema where it can be kept, any object where it cannot and
-  /// the client does not insist.
+  /// What arguments are kept to: the schema; where the client does not insist on it what can be kept
+  /// of it, or any object.
   private static func arguments(
     _ parameters: JSONValue?, isStrict: Bool, path: String
   ) throws(APIError) -> AnswerShape {
@@ -104,9 +104,10 @@ struct ToolFields: Sendable {
       guard isStrict else { return .jsonObject }
       throw .invalid("\(path).type must be object", param: "\(path).type", code: "invalid_schema")
     }
+    let schema = isStrict ? parameters : parameters.relaxedSchema
     do {
-      _ = try Grammar(.json(schema: parameters))
-      return .json(schema: parameters)
+      _ = try Grammar(.json(schema: schema))
+      return .json(schema: schema)
     } catch {
       guard isStrict else { return .jsonObject }
       throw APIError(error, path: path)

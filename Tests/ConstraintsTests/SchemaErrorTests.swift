@@ -88,6 +88,10 @@ import Tokenization
       "maxItems: maxItems must be an integer from 0 to 512"
     ),
     (#"{"type":"string","minLength":9,"maxLength":2}"#, "minLength is above maxLength"),
+    (
+      #"{"type":"string","maxLength":5000}"#,
+      "maxLength: maxLength must be an integer from 0 to 4096"
+    ),
   ]
 
   @Test(arguments: refused)

@@ -175,7 +175,8 @@ import Tokenization
       #"response_format.type must be one of text, json_object, json_schema, not "xml""#
     ),
     (
-      #","response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"not":{}}}}}"#,
+      #","response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"#
+        + #""schema":{"not":{}}}}}"#,
       "response_format.json_schema.schema",
       "response_format.json_schema.schema: not is not supported by this server; leave it out"
     ),

@@ -28,7 +28,8 @@ import Tokenization
     static func schema(_ name: String, _ schema: String) -> Case {
       Case(
         name,
-        #""response_format":{"type":"json_schema","json_schema":{"name":"x","schema":\#(schema)}}"#)
+        #""response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,"#
+          + #""schema":\#(schema)}}"#)
     }
   }
 

@@ -63,6 +63,20 @@ private func content(_ body: [String: Any]) -> String {
     }
   }
 
+  @Test func withoutStrictWhatCannotBeKeptIsLeftOut() async throws {
+    let schema = #"{"type":"array","items":{"const":true},"minItems":1,"uniqueItems":true}"#
+    let format = #"{"type":"json_schema","json_schema":{"name":"a","schema":\#(schema)}}"#
+    let strict =
+      #"{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":\#(schema)}}"#
+    try await server("[true]").application().test(.router) { client in
+      let (status, body) = try await post(chat, asking(format), to: client)
+      #expect(status == 200 && content(body) == "[true]")
+      let (refused, error) = try await post(chat, asking(strict), to: client)
+      let message = (error["error"] as? [String: Any])?["message"] as? String
+      #expect(refused == 400 && message?.contains("uniqueItems is not supported") == true)
+    }
+  }
+
   @Test func probabilitiesAreThoseOfTheModel() async throws {
     try await server("one two").application().test(.router) { client in
       let (status, body) = try await post(
