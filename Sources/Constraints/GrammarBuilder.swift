@@ -2,8 +2,8 @@ import Tokenization
 
 /// Puts a grammar together: rules are graphs of nodes, joined by what is read between them.
 ///
-/// Nothing here is a regular expression engine: a request's schema becomes a graph of bounded size,
-/// and reading takes time linear in the text.
+/// A request's schema, with the patterns in it, becomes a graph of bounded size, and ways to read a text
+/// are followed side by side: nothing is tried and taken back.
 struct GrammarBuilder {
   /// A place in a rule.
   struct Node: Hashable {
