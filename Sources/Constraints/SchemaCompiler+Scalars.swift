@@ -73,13 +73,24 @@ extension SchemaCompiler {
     if let value = try number("exclusiveMaximum", of: members, place), value <= high.value {
       high = (value, false)
     }
-    guard low.value.isFinite || high.value.isFinite else {
+    let step = try step(of: members, place)
+    guard low.value.isFinite || high.value.isFinite || step != nil else {
       return builder.call(builder.rule(.number), from: place.start, to: place.end)
     }
-    guard let range = DecimalRange(low: low, high: high) else {
+    guard let range = DecimalRange(low: low, high: high, step: step) else {
       throw place.error("no number is within the bounds")
     }
     range.read(in: place.rule, from: place.start, to: place.end, &builder)
+  }
+
+  /// What all numbers are to be multiples of, if anything.
+  private func step(of members: JSONObject, _ place: Place) throws(SchemaError) -> DecimalStep? {
+    guard let value = members["multipleOf"] else { return nil }
+    guard let step = value.number.flatMap(DecimalStep.init) else {
+      throw place.below("multipleOf").error(
+        "multipleOf must be a positive number of few digits, for example 5 or 0.01")
+    }
+    return step
   }
 
   private func number(
@@ -97,11 +108,20 @@ extension SchemaCompiler {
   ) throws(SchemaError) {
     let most = 999_999_999_999_999_999
     var (low, high) = (-most, most)
-    if let bound = try bound("minimum", of: members, place) { low = max(low, bound) }
-    if let bound = try bound("exclusiveMinimum", of: members, place) { low = max(low, bound + 1) }
-    if let bound = try bound("maximum", of: members, place) { high = min(high, bound) }
-    if let bound = try bound("exclusiveMaximum", of: members, place) { high = min(high, bound - 1) }
+    if let bound = try bound("minimum", of: members, place, within: .up) { low = max(low, bound) }
+    if let bound = try bound("exclusiveMinimum", of: members, place, within: .down) {
+      low = max(low, bound + 1)
+    }
+    if let bound = try bound("maximum", of: members, place, within: .down) {
+      high = min(high, bound)
+    }
+    if let bound = try bound("exclusiveMaximum", of: members, place, within: .up) {
+      high = min(high, bound - 1)
+    }
     guard low <= high else { throw place.error("no integer is within the bounds") }
+    if let step = try step(of: members, place)?.ofIntegers {
+      return try readMultiples(of: step, from: low, to: high, place, &builder)
+    }
     guard low > -most || high < most else {
       return builder.call(builder.rule(.integer), from: place.start, to: place.end)
     }
@@ -116,20 +136,31 @@ extension SchemaCompiler {
     }
   }
 
+  private func readMultiples(
+    of step: DecimalStep, from low: Int, to high: Int, _ place: Place,
+    _ builder: inout GrammarBuilder
+  ) throws(SchemaError) {
+    let exact = 1 << 53  // beyond it not every integer is a double
+    let (low, high) = (Double(max(low, -exact)), Double(min(high, exact)))
+    guard let range = DecimalRange(low: (low, true), high: (high, true), step: step) else {
+      throw place.error("no integer is within the bounds")
+    }
+    range.read(in: place.rule, from: place.start, to: place.end, &builder)
+  }
+
+  /// A bound of integers, which need not be one itself: the nearest integer `within` the bound counts.
   private func bound(
-    _ name: String, of members: JSONObject, _ place: Place
+    _ name: String, of members: JSONObject, _ place: Place,
+    within rule: FloatingPointRoundingRule
   ) throws(SchemaError) -> Int? {
     guard let value = members[name] else { return nil }
-    guard let number = value.integer, abs(number.clamped) < 1_000_000_000_000_000_000 else {
-      throw place.below(name).error("\(name) must be an integer of at most 18 digits")
+    let limit = 1_000_000_000_000_000_000
+    let number = value.integer ?? value.number.flatMap { Int(exactly: $0.rounded(rule)) }
+    guard let number, (1 - limit..<limit).contains(number) else {
+      throw place.below(name).error("\(name) must be a number of at most 18 digits")
     }
     return number
   }
-}
-
-extension Int {
-  /// The number itself, or one that has a magnitude.
-  fileprivate var clamped: Int { self == .min ? .max : self }
 }
 
 extension GrammarBuilder {

@@ -113,7 +113,7 @@ struct SchemaCompiler {
       if ["minLength", "maxLength", "pattern"].contains(where: { members[$0] != nil }) {
         return ["string"]
       }
-      let bounds = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
+      let bounds = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]
       return bounds.contains { members[$0] != nil } ? ["number"] : ["any"]
     case .string(let name): named = [name]
     case .array(let values): named = values.map(\.string)

@@ -24,6 +24,7 @@ extension JSONValue {
     case "pattern":
       guard let pattern = value.string else { return false }
       return (try? PatternAutomaton(PatternParser.parse(pattern))) == nil
+    case "multipleOf": return value.number.map { $0 > 0 && DecimalStep($0) == nil } ?? false
     case "minLength", "maxLength": return value.integer ?? 0 > SchemaCompiler.textLimit
     case "minItems", "maxItems": return value.integer ?? 0 > SchemaCompiler.itemLimit
     default: return false

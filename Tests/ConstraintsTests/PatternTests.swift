@@ -133,6 +133,39 @@ import Testing
     }
   }
 
+  /// All numbers of few digits: what the grammar reads is what is a multiple, within the bounds.
+  @Test(
+    arguments: [
+      ("integer", 7.0, ""), ("integer", 5, #","minimum":-12.5,"exclusiveMaximum":95"#),
+      ("integer", 2.5, ""), ("integer", 12, #","minimum":11,"maximum":100"#), ("integer", 1000, ""),
+      ("number", 0.25, #","minimum":0.3,"maximum":5"#), ("number", 0.01, ""), ("number", 0.3, ""),
+      ("number", 30, ""), ("number", 0.5, #","exclusiveMinimum":-3.5,"exclusiveMaximum":0"#),
+    ]
+  ) func multiplesAreRead(type: String, step: Double, bounds: String) throws {
+    let schema = try json(#"{"type":"\#(type)","multipleOf":\#(step)\#(bounds)}"#)
+    let grammar = try grammar(schema)
+    let checker = SchemaChecker(root: schema)
+    var count = 0
+    for scaled in -120_000...120_000 where abs(scaled) < 1500 || scaled.isMultiple(of: 100) {
+      let (whole, rest) = scaled.magnitude.quotientAndRemainder(dividingBy: 100)
+      var text = (scaled < 0 ? "-" : "") + "\(whole)"
+      if rest % 10 > 0 { text += rest < 10 ? ".0\(rest)" : ".\(rest)" }
+      if rest > 0, rest % 10 == 0 { text += ".\(rest / 10)" }
+      let fits = try checker.fits(json(text), schema)
+      #expect(grammar.accepts(text.utf8) == fits, "\(text) \(schema.text())")
+      count += fits ? 1 : 0
+    }
+    #expect(count > 1)
+  }
+
+  /// Where digits leave no multiple, an answer must not get into them.
+  @Test func boundsWithoutMultiplesAreRefused() throws {
+    let schema = try json(#"{"type":"integer","multipleOf":5,"minimum":11,"maximum":14}"#)
+    #expect(throws: SchemaError.self) { try grammar(schema) }
+    let largest = try json(#"{"type":"number","multipleOf":0.397,"minimum":-1e15}"#)
+    #expect(try grammar(largest).accepts("-39.7".utf8))
+  }
+
   @Test(
     arguments: [
       (#"{"type":"number","minimum":0,"maximum":1}"#, "1.00000000000000", true),

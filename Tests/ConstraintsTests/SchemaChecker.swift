@@ -48,6 +48,9 @@ struct SchemaChecker {
     case "maximum": return value.number ?? -.infinity <= rule.number ?? 0
     case "exclusiveMinimum": return value.number ?? .infinity > rule.number ?? 0
     case "exclusiveMaximum": return value.number ?? -.infinity < rule.number ?? 0
+    case "multipleOf":
+      guard let number = value.number, let step = rule.number else { return true }
+      return abs((number / step).rounded() * step - number) < 1e-6 * step
     case "pattern": return value.string.map { Self.has(rule.string ?? "", $0) } ?? true
     case "format": return value.string.map { Self.isOf(format: rule.string ?? "", $0) } ?? true
     default: return true

@@ -19,8 +19,8 @@ import Tokenization
     ),
     (#"{"type":[]}"#, "type: type must be a string or an array of strings"),
     (
-      #"{"type":"integer","minimum":0.5}"#,
-      "minimum: minimum must be an integer of at most 18 digits"
+      #"{"type":"integer","minimum":1e30}"#,
+      "minimum: minimum must be a number of at most 18 digits"
     ),
     (#"{"type":"number","minimum":"0"}"#, "minimum: minimum must be a number"),
     (#"{"type":"number","minimum":0.5,"exclusiveMaximum":0.5}"#, "no number is within the bounds"),
@@ -39,6 +39,15 @@ import Tokenization
       "pattern: the pattern cannot be kept to: it is too large to constrain an answer with"
     ),
     (#"{"type":"integer","minimum":3,"maximum":2}"#, "no integer is within the bounds"),
+    (#"{"type":"integer","minimum":3.2,"maximum":3.9}"#, "no integer is within the bounds"),
+    (
+      #"{"type":"number","multipleOf":0}"#,
+      "multipleOf: multipleOf must be a positive number of few digits, for example 5 or 0.01"
+    ),
+    (
+      #"{"type":"integer","multipleOf":409}"#,
+      "multipleOf: multipleOf must be a positive number of few digits, for example 5 or 0.01"
+    ),
     (#"{"enum":[]}"#, "enum: enum must be an array of 1 to 1000 values"),
     (#"{"type":"string","enum":[1]}"#, "enum: no value is of the schema's type"),
     (

@@ -57,6 +57,8 @@ enum Schemas {
     #"{"type":"number","maximum":-1e10}"#, #"{"type":"number","minimum":0.5,"maximum":0.5}"#,
     #"{"type":["number","null"],"maximum":-0.05}"#,
     #"{"type":"number","minimum":99.5,"maximum":1000}"#,
+    #"{"type":"number","multipleOf":0.01,"minimum":0,"maximum":999.999}"#,
+    #"{"type":"integer","multipleOf":7,"maximum":50,"minimum":-50}"#,
   ]
 
   static let texts: [String] =
