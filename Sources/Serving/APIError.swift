@@ -22,6 +22,12 @@ struct APIError: Error, Equatable {
       status: status, message: message, type: "invalid_request_error", param: param, code: code)
   }
 
+  /// The body has more bytes than are taken.
+  static func tooLong(_ maximumByteCount: Int) -> APIError {
+    .invalid(
+      "the request body has more than \(maximumByteCount) bytes", status: .contentTooLarge)
+  }
+
   /// Nobody waits for the answer any more; for the log, under the number that nginx has for it.
   static let clientGone = APIError.invalid(
     "the client has gone", code: "client_gone", status: HTTPResponse.Status(code: 499))

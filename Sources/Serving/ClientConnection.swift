@@ -1,7 +1,9 @@
+import HTTPTypes
 import Hummingbird
 import Inference
 import Logging
 import NIOCore
+import NIOHTTPTypes
 import Synchronization
 
 /// The context of a request: what Hummingbird needs, and the connection it came by.
@@ -34,6 +36,11 @@ struct ClientConnection: Sendable {
   var isOfThisMachine: Bool {
     let address = address
     return address.hasPrefix("127.") || address == "::1" || address.hasPrefix("::ffff:127.")
+  }
+
+  /// Tells a client that waits with its body to send it (status 100).
+  func continueRequest() {
+    channel.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue)), promise: nil)
   }
 
   /// Runs `body` and cancels `generations` as soon as the client goes away.

@@ -22,6 +22,8 @@ extension ChatServer {
       router.add(
         middleware: KeyMiddleware(openPaths: openPaths, keys: keys, figures: figures))
     }
+    // Last: who is refused for something else need not send a body.
+    router.add(middleware: BodyMiddleware(maximumByteCount: options.maximumBodyBytes))
   }
 
   /// Adds the routes for those who run the server.

@@ -93,6 +93,43 @@ import Testing
     }
   }
 
+  /// What the server says to a head, and to the body that is sent once it said 100.
+  private func answers(toHead fields: String, port: Int) async throws -> String {
+    let connection = try await RawConnection(port: port)
+    return try await connection.channel.executeThenClose { inbound, outbound in
+      let head = "POST \(chat) HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\(fields)\r\n\r\n"
+      try await outbound.write(ByteBuffer(string: head))
+      var text = ""
+      for try await part in inbound {
+        text += String(buffer: part)
+        if text == "HTTP/1.1 100 Continue\r\n\r\n" {
+          try await outbound.write(ByteBuffer(string: hello + "}"))
+        } else if text.contains("\r\n\r\n") {
+          break
+        }
+      }
+      return text
+    }
+  }
+
+  @Test func `a client that asks before it sends a body is told at once`() async throws {
+    try await server().application().test(.live) { client in
+      let port = try #require(client.port)
+      let length = "content-length: \(hello.utf8.count + 1)"
+      let expected = [
+        "expect: 100-continue\r\n\(length)": "100 Continue\r\n\r\nHTTP/1.1 200",
+        "Expect: 100-Continue\r\n\(length)": "100 Continue\r\n\r\nHTTP/1.1 200",
+        "expect: 100-continue\r\ncontent-length: 9000000": "413",
+        "expect: 100-continue\r\ncontent-encoding: gzip\r\n\(length)": "415",
+        "expect: applause\r\n\(length)": "417",
+      ]
+      for (fields, status) in expected {
+        let text = try await answers(toHead: fields, port: port)
+        #expect(text.hasPrefix("HTTP/1.1 " + status), "\(fields): \(text)")
+      }
+    }
+  }
+
   @Test func `a long path is refused`() async throws {
     try await server().application().test(.live) { client in
       let long = "/v1/models?x=" + String(repeating: "y", count: 9_000)

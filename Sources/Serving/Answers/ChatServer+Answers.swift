@@ -223,9 +223,7 @@ extension ChatServer {
     do {
       return try await request.body.collect(upTo: options.maximumBodyBytes)
     } catch is NIOTooManyBytesError {
-      throw APIError.invalid(
-        "the request body has more than \(options.maximumBodyBytes) bytes",
-        status: .contentTooLarge)
+      throw APIError.tooLong(options.maximumBodyBytes)
     }
   }
 
