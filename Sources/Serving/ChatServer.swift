@@ -1,9 +1,7 @@
 import Foundation
 public import Hummingbird
-import HummingbirdCore
 public import Inference
 public import Logging
-import NIOCore
 import Telemetry
 public import Tokenization
 
@@ -90,35 +88,16 @@ public struct ChatServer: Sendable {
     library = ConstraintLibrary(tokenizer)
   }
 
-  /// The service to run; it ends gracefully: requests under way are answered first.
+  /// The service to run, where everything is ready before anybody comes.
   ///
   /// - Parameter onRunning: Called with the port once connections are accepted.
-  /// - Returns: An application that `run()` or a service group starts.
+  /// - Returns: An application that `run()` or a service group starts; see `ServerEntrance`.
   public func application(
     onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
   ) -> some ApplicationProtocol {
-    // The framework's own lines are of no use to an operator unless something is wrong.
-    var quiet = logger
-    quiet.logLevel = max(logger.logLevel, .warning)
-    let limits = options.connectionLimits
-    let census = ConnectionCensus()
-    return Application(
-      router: router(),
-      server: .http1(
-        configuration: .init(
-          additionalChannelHandlers: [
-            ConnectionGuard(limits, census, expectsTLS: options.tls != nil), ClientWatch(),
-          ],
-          idleTimeout: TimeAmount(limits.idleTimeout),
-          httpDecoderConfiguration: .init(
-            maxHeaderFieldSize: 32 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))
-      ).secured(by: options.tls),
-      configuration: ApplicationConfiguration(
-        address: .hostname(options.host, port: options.port), serverName: "conclave",
-        availableConnectionsDelegate: MaximumAvailableConnections(
-          limits.maximumConnections, logger: quiet)),
-      onServerRunning: { await onRunning($0.localAddress?.port ?? 0) },
-      logger: quiet)
+    let entrance = ServerEntrance(options, logger: logger)
+    entrance.open(to: self)
+    return entrance.application(onRunning: onRunning)
   }
 
   /// Every route, behind what every request passes.

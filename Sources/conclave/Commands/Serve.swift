@@ -28,7 +28,8 @@ struct Serve: AsyncParsableCommand {
       `conclave keys --help` shows how machines get their keys.
 
       Any OpenAI client works with the base URL http://HOST:PORT/v1. /health tells whether the \
-      process lives, /metrics is for Prometheus, / is a chat and a live view of the cluster. \
+      process lives, /ready whether it can answer, /metrics is for Prometheus, / is a chat and a \
+      live view of the cluster. Until the model is there all of them say 503 and what is awaited. \
       SIGTERM and Ctrl-C complete the requests under way and end; a second one ends at once. \
       SIGHUP reads the keys again.
       """)
@@ -126,28 +127,60 @@ struct Serve: AsyncParsableCommand {
       logger.warning("Keys and texts cross the network readable; --tls-certificate encrypts them")
     }
     FreedMemory.goesBack()
-    ServiceNotice.status("Loading the model")
-    let session = try ModelSession(
-      model, modelArguments, clusterArguments, computeArguments, observesExperts: true)
-    options.fingerprint = session.fingerprint
-    options.keepsJournal = engineArguments.journal != nil
-    let painter = ClusterPainter(session)
-    if session.expertUse != nil || session.cluster != nil {
-      options.cluster = { painter.picture() }
-    }
-    if session.cluster != nil { options.drainWorker = { painter.drain($0) } }
+    let entrance = ServerEntrance(options, logger: logger)
+    let services = try await ServerServices(entrance, at: address, drainTimeout: drainTimeout)
     do {
-      try await serve(session, journal, options, address, logger)
+      let session = try await load(model, entrance)
+      options.fingerprint = session.fingerprint
+      options.keepsJournal = engineArguments.journal != nil
+      let painter = ClusterPainter(session)
+      if session.expertUse != nil || session.cluster != nil {
+        options.cluster = { painter.picture() }
+      }
+      if session.cluster != nil { options.drainWorker = { painter.drain($0) } }
+      do {
+        try await serve(session, journal, options, entrance, services, logger)
+      } catch {
+        session.closeAfterFailure()
+        throw error
+      }
+      try session.close()
     } catch {
-      session.closeAfterFailure()
+      await services.end()
       throw error
     }
-    try session.close()
+  }
+
+  /// Loads the model on a thread of its own, so that those who ask meanwhile get an answer.
+  private func load(_ model: String, _ entrance: ServerEntrance) async throws -> ModelSession {
+    let phase = { @Sendable (what: String) in
+      entrance.await(what)
+      ServiceNotice.status("Not ready yet: \(what)")
+    }
+    // Nobody else has it meanwhile.
+    nonisolated(unsafe) var session: ModelSession?
+    let failure: (any Error)? = await withCheckedContinuation { continuation in
+      let thread = Thread {
+        do {
+          unsafe session = try ModelSession(
+            model, modelArguments, clusterArguments, computeArguments, observesExperts: true,
+            onPhase: phase)
+          continuation.resume(returning: nil)
+        } catch {
+          continuation.resume(returning: error)
+        }
+      }
+      thread.stackSize = 8 << 20
+      thread.start()
+    }
+    if let failure { throw failure }
+    guard let session = unsafe session else { throw CommandFailure("the model was not loaded") }
+    return session
   }
 
   private func serve(
     _ session: ModelSession, _ journal: RequestJournal?, _ options: ChatServer.Options,
-    _ address: HTTPAddress, _ logger: Logger
+    _ entrance: ServerEntrance, _ services: ServerServices, _ logger: Logger
   ) async throws {
     var engineOptions = engineArguments.options
     engineOptions.speculation = speculationArguments.speculation
@@ -167,21 +200,12 @@ struct Serve: AsyncParsableCommand {
     for line in server.resumeUnfinished() {
       logger.warning("A request is not taken up again", metadata: ["reason": "\(line)"])
     }
-    let scheme = options.tls == nil ? "http" : "https"
-    let application = server.application { port in
-      Terminal.note("listening on \(scheme)://\(address.withPort(port))")
-      ServiceNotice.ready()
-    }
-    var services: [any Service] = [application]
     if let limit = ServiceNotice.watchdogLimit {
-      services.append(EngineWatch(heartbeat: session.heartbeat, limit: limit))
+      await services.add(EngineWatch(heartbeat: session.heartbeat, limit: limit))
     }
-    var configuration = ServiceGroupConfiguration(services: services, logger: .command())
-    configuration.maximumGracefulShutdownDuration = .seconds(drainTimeout)
-    let group = ServiceGroup(configuration: configuration)
     let signals = ServerSignals {
       ServiceNotice.stopping()
-      Task { await group.triggerGracefulShutdown() }
+      Task { await services.end() }
       Task {
         // A moment before the services are cancelled: who is still there then is cut off.
         try await Task.sleep(for: .seconds(drainTimeout * 0.98))
@@ -191,17 +215,17 @@ struct Serve: AsyncParsableCommand {
     } onReload: {
       options.keys?.reload()
     }
-    let outcome = await Self.run(group)
+    entrance.open(to: server)
+    let scheme = options.tls == nil ? "http" : "https"
+    ServiceNotice.ready()
+    Terminal.note("listening on \(scheme)://\(services.address)")
+    let outcome = await services.outcome()
     session.cluster?.coordinator.stopWaiting()
     engine.shutdown(cancelling: true)
     if case .failure(let error) = outcome, !signals.isEnding {
-      throw CommandFailure("cannot serve on \(address), choose another --http: \(error)")
+      throw CommandFailure("the server at \(http) has failed: \(error)")
     }
     await engine.waitUntilStopped()
-  }
-
-  private static func run(_ services: ServiceGroup) async -> Result<Void, any Error> {
-    do { return .success(try await services.run()) } catch { return .failure(error) }
   }
 
   /// `models/v2-lite-00001-of-00003.gguf` is called `v2-lite`.

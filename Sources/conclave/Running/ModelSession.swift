@@ -33,10 +33,12 @@ final class ModelSession {
   private let ownTokenizer: Tokenizer?
   private let arguments: ModelArguments
 
-  /// Loads a model, and workers with their experts if there are to be any.
+  /// Loads a model, and workers with their experts if there are to be any; `onPhase` is told what takes
+  /// time now, as in "the model is being loaded".
   init(
     _ path: String, _ modelArguments: ModelArguments, _ clusterArguments: ClusterArguments,
-    _ computeArguments: ComputeArguments, observesExperts: Bool = false
+    _ computeArguments: ComputeArguments, observesExperts: Bool = false,
+    onPhase: (String) -> Void = { _ in }
   ) throws {
     let archive = try ModelArchive.open(path)
     let configuration = try ModelConfiguration(archive, rule: modelArguments.routing.rule)
@@ -57,6 +59,7 @@ final class ModelSession {
       catalog = moved
       cluster.coordinator.serve(moved)
     }
+    onPhase("the model is being loaded")
     let trunk = try Self.loading("loading the model") { progress in
       try DeepSeekModel(
         archive, kernels: kernels, routing: modelArguments.routing.rule,
@@ -66,11 +69,13 @@ final class ModelSession {
     }
     var experts: (any ExpertBackend)?
     if let cluster {
+      onPhase("workers are awaited, or load their experts")
       try cluster.gather()
       experts = cluster.coordinator.experts
       trunk.overlap = clusterArguments.overlap
       if catalog == nil { Terminal.note("this model has no routed experts: its workers stay idle") }
     } else if let catalog {
+      onPhase("experts are being loaded")
       experts = try Self.loading("loading experts") { progress in
         try LocalExperts(loading: catalog, kernels: kernels, progress: progress)
       }
