@@ -32,6 +32,8 @@ struct Ending {
   /// Says what there is to say, and ends the process.
   func exit() -> Never {
     if !text.isEmpty { try? Output.write(text.hasSuffix("\n") ? text : text + "\n") }
+    // The last word of a daemon, too, is for the person who started it.
+    if Terminal.lineForm == .stamped { Terminal.lineForm = .plain }
     if !line.isEmpty { Terminal.note("conclave: \(line)") }
     Foundation.exit(status)
   }

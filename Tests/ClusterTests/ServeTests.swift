@@ -32,6 +32,7 @@ extension ClusterTests {
 
     @Test func `it answers, and ends cleanly with its workers`() throws {
       let (server, port) = try start()
+      #expect(server.errorsSoFar.contains(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z listening on/))
       let workers = ProcessTable.children(of: server.pid)
       #expect(workers.count == 2)
       #expect(try ask(port, "GET", "/health").contains("200 OK"))
@@ -47,6 +48,33 @@ extension ClusterTests {
         !workers.contains(where: ProcessTable.isRunning)
       }
       #expect(ended)
+    }
+
+    @Test func `while workers are awaited, clients are told so`() throws {
+      let (http, port) = (try FreePort.take(), try FreePort.take())
+      let server = try ConclaveCommand.start([
+        "serve", Fixtures.demoModel, "--http", "127.0.0.1:\(http)", "--listen",
+        "tcp://127.0.0.1:\(port)", "--expect", "1", "--name", "demo", "--threads", "1",
+      ])
+      let question = #"{"messages": [{"role": "user", "content": "What is 551 + 56?"}]}"#
+      let isTold = ChildProcess.waits(upTo: .seconds(60)) {
+        let answer = (try? ask(http, "POST", "/v1/chat/completions", question)) ?? ""
+        return answer.hasPrefix("HTTP/1.1 503") && answer.contains("workers are awaited")
+      }
+      #expect(isTold, "\(server.errorsSoFar)")
+      #expect(try ask(http, "GET", "/health").hasPrefix("HTTP/1.1 503"))
+      let worker = try ConclaveCommand.start([
+        "worker", "--join", "tcp://127.0.0.1:\(port)", "--threads", "1",
+      ])
+      let isReady = ChildProcess.waits(upTo: .seconds(60)) {
+        (try? ask(http, "GET", "/ready").hasPrefix("HTTP/1.1 200")) ?? false
+      }
+      #expect(isReady, "\(server.errorsSoFar)")
+      #expect(try ask(http, "POST", "/v1/chat/completions", question).contains("607"))
+      server.signal(SIGTERM)
+      #expect(server.wait(limit: .seconds(20)).status == 0)
+      worker.signal(SIGTERM)
+      _ = worker.wait(limit: .seconds(20))
     }
 
     @Test func `a port that is taken is one line`() throws {

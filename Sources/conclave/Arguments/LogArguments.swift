@@ -29,8 +29,11 @@ struct LogArguments: ParsableArguments {
   }
 
   /// Sets the form of all lines, and returns a logger of that level.
+  ///
+  /// Lines for people say when it was, unless they lead to a journal that knows.
   func makeLogger() -> Logger {
-    if format == .json { Terminal.structureLines() }
+    Terminal.lineForm =
+      format == .json ? .structured : Terminal.isJournal ? .plain : .stamped
     return .command(Logger.Level(rawValue: level.rawValue) ?? .info)
   }
 }

@@ -60,6 +60,7 @@ struct WorkerCommand: ParsableCommand {
   var endsWithInput = false
 
   @OptionGroup(title: "Keys") var keyArguments: WorkerKeyArguments
+  @OptionGroup(title: "Logs") var logArguments: LogArguments
   @OptionGroup(title: "Computing") var computeArguments: ComputeArguments
   @OptionGroup var pollingArguments: PollingArguments
 
@@ -84,7 +85,7 @@ struct WorkerCommand: ParsableCommand {
   func run() throws {
     if describe { return try printDescription() }
     guard let join else { throw ValidationError("Missing expected argument '--join <address>'") }
-    let logger = Logger.command(endsWithInput ? .critical : .info)
+    let logger = endsWithInput ? Logger.command(.critical) : logArguments.makeLogger()
     let security = try keyArguments.security(logger: logger)  // before a large file is read
     if let memory, memory.bytes > MachineMemory.total {
       logger.warning(

@@ -23,14 +23,11 @@ struct JSONLogHandler: LogHandler {
     _ level: Logger.Level, _ message: String, _ facts: [(String, JSONText)] = []
   ) -> String {
     let members: [(String, JSONText)] = [
-      ("time", .string(Date.now.formatted(timeFormat))), ("level", .string(level.rawValue)),
+      ("time", .string(Terminal.timestamp)), ("level", .string(level.rawValue)),
       ("message", .string(message)),
     ]
     return JSONText.object(members + facts).text
   }
-
-  /// UTC with milliseconds.
-  private static let timeFormat = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 
   private static func json(_ value: Logger.MetadataValue) -> JSONText {
     switch value {

@@ -23,7 +23,7 @@ extension Logger {
   /// A logger that says what happens from `level` on.
   static func command(_ level: Logger.Level = .warning) -> Logger {
     Logger(label: "conclave") { _ in
-      if Terminal.isStructured { return JSONLogHandler(logLevel: level) }
+      if Terminal.lineForm == .structured { return JSONLogHandler(logLevel: level) }
       return PlainLogHandler(logLevel: level)
     }
   }

@@ -23,16 +23,47 @@ enum Terminal {
     return isKnown ? max(Int(size.ws_col), 20) : nil
   }
 
-  /// Whether every line on standard error is a JSON object, because a machine reads them.
-  static var isStructured: Bool { structured.load(ordering: .relaxed) }
-  private static let structured = Atomic(false)
+  /// How lines on standard error look.
+  enum LineForm: Int {
+    /// The line alone: what a command says to the person who called it.
+    case plain
+    /// The time, then the line: what a daemon says.
+    case stamped
+    /// A JSON object, because a machine reads it.
+    case structured
+  }
 
-  /// Makes every line on standard error a JSON object from now on.
-  static func structureLines() { structured.store(true, ordering: .relaxed) }
+  /// How lines on standard error look from now on.
+  static var lineForm: LineForm {
+    get { LineForm(rawValue: form.load(ordering: .relaxed)) ?? .plain }
+    set { form.store(newValue.rawValue, ordering: .relaxed) }
+  }
+  private static let form = Atomic(LineForm.plain.rawValue)
+
+  /// Whether standard error leads to systemd's journal, which notes the time of every line.
+  ///
+  /// - Source: systemd.exec(5), `JOURNAL_STREAM`.
+  static var isJournal: Bool {
+    guard let stream = environment["JOURNAL_STREAM"] else { return false }
+    var status = stat()
+    guard unsafe fstat(STDERR_FILENO, &status) == 0 else { return false }
+    return stream == "\(status.st_dev):\(status.st_ino)"
+  }
+
+  /// UTC with milliseconds, as in 2026-01-31T12:00:00.000Z.
+  static var timestamp: String {
+    Date.now.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+  }
 
   /// Writes a line to standard error.
   static func note(_ line: String) {
-    error((isStructured ? JSONLogHandler.line(.notice, line) : line) + "\n")
+    let text =
+      switch lineForm {
+      case .plain: line
+      case .stamped: "\(timestamp) \(line)"
+      case .structured: JSONLogHandler.line(.notice, line)
+      }
+    error(text + "\n")
   }
 
   /// Writes text to standard error; if that fails there is nobody left to tell.
