@@ -64,16 +64,11 @@ public final class ClusterCoordinator: @unchecked Sendable {  // see above; `con
       replicas: options.replicas)
     rules.routingTrace = options.routingTrace
     rules.rebalanceInterval = options.rebalanceInterval
-    rules.term = Self.termOfNow
+    rules.term = CoordinatorTerm.now
     control = ControlPlane(
       router, rules: rules, source: model.catalog, health: health,
       allowList: options.security.allowList, watches: [router.watch, dataRouter.watch],
       onFenced: options.onFenced, logger: options.logger)
-  }
-
-  /// Milliseconds since 2024: a coordinator that starts later has a larger term.
-  private static var termOfNow: UInt64 {
-    UInt64(max(0, (Date().timeIntervalSince1970 - 1_704_067_200) * 1_000))
   }
 
   /// Bytes of the largest frame that a worker may send: partial sums, or an echo.

@@ -64,6 +64,7 @@ final class ControlPlane: @unchecked Sendable {  // handed over once, by startin
 
   /// Takes in at most one message, waiting for it up to `timeout`, and lets time pass.
   func step(timeout: Duration) throws {
+    membership.rules.latestTerm = CoordinatorTerm.latest
     if let sender = try router.receive(&message, timeout: timeout) { receive(from: sender) }
     let now = MonotonicTime.now
     for loss in health.takeLosses() {

@@ -20,6 +20,8 @@ package struct Membership {
     package var replicas: Int
     /// Larger than that of earlier coordinators, if clocks are right; workers correct it.
     package var term: UInt64 = 0
+    /// No coordinator can have a later term yet.
+    package var latestTerm: UInt64 = .max
     /// Recorded tokens for which groups are placed; nil: all experts count alike.
     package var routingTrace: RoutingTrace?
     /// How often groups may be placed anew for recent tokens; nil: never.
@@ -139,6 +141,12 @@ package struct Membership {
   static let unknownWorker = Refusal(
     .unknown, "this coordinator does not know that worker; it joins again")
 
+  /// What a worker is told that names an epoch from the future.
+  static let impossibleEpoch = Refusal(
+    .full,
+    "the worker names a coordinator that cannot be there yet; look at this machine's clock, and start the "
+      + "worker again")
+
   // MARK: - Messages
 
   /// Takes in a message of a worker, which knows the placement of `epoch`; nil is the newest.
@@ -155,7 +163,10 @@ package struct Membership {
         return [.send(.refusal(Self.unknownWorker), to: incarnation)]
       }
       if let epoch, epoch.rawValue > 0 {
-        guard phase == .gathering || epoch.term <= term else { return fence(incarnation) }
+        guard phase == .gathering || epoch.term <= term else {
+          return isPossible(epoch)
+            ? fence(incarnation) : [.send(.refusal(Self.impossibleEpoch), to: incarnation)]
+        }
         if phase == .gathering, epoch.term >= term { term = epoch.term + 1 }
       }
       return join(hello, incarnation, at: time)
@@ -195,6 +206,12 @@ package struct Membership {
     let count = "\(members.count) of \(rules.expectedWorkers)"
     return [welcomed, .note("\(member.label) joined, \(count)")]
       + (members.count == rules.expectedWorkers ? assign() : [])
+  }
+
+  /// Whether there may be a coordinator of that epoch: a worker whose memory is damaged, or that lies,
+  /// must not end this one.
+  private func isPossible(_ epoch: Epoch) -> Bool {
+    epoch.term <= max(rules.latestTerm, term + CoordinatorTerm.tolerance)
   }
 
   /// A worker has followed a newer coordinator: this one is not to decide anything any more.

@@ -190,6 +190,19 @@ import Testing
     #expect(membership.phase == .failed(.fenced))
   }
 
+  @Test mutating func `an epoch that no coordinator can have yet fences nobody`() {
+    load()
+    membership.rules.latestTerm = 1_000
+    let impossible = Epoch.first(ofTerm: .max)
+    let actions = sent(membership.handle(hello("d"), from: third, of: impossible, at: .zero))
+    guard case .refusal(let refusal)? = actions.first?.0 else {
+      Issue.record("not refused: \(actions)")
+      return
+    }
+    #expect(refusal.isTemporary && refusal.text.contains("cannot be there yet"))
+    #expect(membership.phase == .serving && membership.member(third) == nil)
+  }
+
   /// An assignment, or the word that it is loaded, that went down with a connection was never sent
   /// again: what it was about had no holder from then on.
   @Test mutating func `messages that were lost are made up for`() {
