@@ -1,3 +1,4 @@
+import HTTPTypes
 public import Hummingbird
 import HummingbirdCore
 import Inference
@@ -76,10 +77,17 @@ public final class ServerEntrance: Sendable {
   ) async throws -> Response {
     let (responder, awaited) = state.withLock { ($0.responder, $0.awaited) }
     if let responder { return try await responder.respond(to: request, context: context) }
-    return APIError.unavailable(
+    var response = APIError.unavailable(
       "not ready yet: \(awaited)", code: "loading", retryAfterSeconds: 5
     ).response
+    // A browser that wants the page asks again by itself.
+    if request.uri.path == "/" { response.headers[.refresh] = "2" }
+    return response
   }
+}
+
+extension HTTPField.Name {
+  fileprivate static let refresh = named("refresh")
 }
 
 private struct EntranceResponder: HTTPResponder {

@@ -18,6 +18,8 @@ import Testing
           uri: path, method: .get, headers: [:], body: nil)
         #expect(early.status == .serviceUnavailable)
         #expect(early.headers[.retryAfter] == "5")
+        let refresh = try #require(HTTPField.Name("refresh"))
+        #expect(early.headers[refresh] == (path == "/" ? "2" : nil))
       }
       entrance.await("workers are awaited")
       let refused = try await post(chat, hello + "}", to: client)
