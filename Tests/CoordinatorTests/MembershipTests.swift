@@ -191,8 +191,10 @@ import Testing
   }
 
   @Test mutating func `an epoch that no coordinator can have yet fences nobody`() {
+    var rules = membership.rules
+    rules.latestTerm = 1_000
+    membership = Membership(rules)
     load()
-    membership.rules.latestTerm = 1_000
     let impossible = Epoch.first(ofTerm: .max)
     let actions = sent(membership.handle(hello("d"), from: third, of: impossible, at: .zero))
     guard case .refusal(let refusal)? = actions.first?.0 else {
