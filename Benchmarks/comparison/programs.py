@@ -5,6 +5,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -14,16 +15,22 @@ class Failed(Exception):
     """A program did not give a number; the table then has a gap and the log says why."""
 
 
-def output(command, timeout, errors=subprocess.PIPE):
+def output(command, timeout, errors=subprocess.PIPE, prepare=None):
     try:
-        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE,
-                              stderr=errors, text=True, errors="replace", timeout=timeout)
+        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=errors,
+                              text=True, errors="replace", timeout=timeout, preexec_fn=prepare)
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{command[0]} took more than {timeout} s") from error
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()[-300:]
         raise Failed(f"{command[0]}: status {done.returncode}: {said}")
     return done.stdout
+
+
+def deep_stack():
+    """For ik_llama.cpp, whose regular expressions recurse over a prompt: one of 32,768 tokens crashes otherwise."""
+    most = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    resource.setrlimit(resource.RLIMIT_STACK, (most, most))
 
 
 class Program:
@@ -156,7 +163,8 @@ class IkLlama(Llama):
         prompt.write_text("".join(generator.choice("0123456789") for _ in range(depth - 1)))
         return output([self.folder / "llama-cli", "-m", model, "-f", prompt, "-n", tokens, "-t", self.threads,
                        "-c", depth + 256, "--temp", 0, "--ignore-eos", *self.extra[:2], "-fa", "on",
-                       *(["-rtr"] if self.repack else []), *options], timeout, subprocess.STDOUT)
+                       *(["-rtr"] if self.repack else []), *options], timeout, subprocess.STDOUT,
+                      deep_stack)
 
 
 class BusyCore:
